@@ -1,0 +1,48 @@
+# Flags shared by everything, and aid_module(): a static library that links only what it declares.
+# The declarations are also written to ${CMAKE_BINARY_DIR}/modules.txt, which tests/tidy.c holds the includes against.
+
+add_library(aid_flags INTERFACE)
+target_include_directories(aid_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_definitions(aid_flags INTERFACE _POSIX_C_SOURCE=200809L)
+target_compile_options(aid_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wno-format-truncation
+    -ffp-contract=off -fno-math-errno -fno-trapping-math -fno-omit-frame-pointer -fvisibility=hidden)
+if(AID_WERROR)
+    target_compile_options(aid_flags INTERFACE -Werror)
+endif()
+if(AID_SANITIZE)
+    target_compile_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE} -fno-sanitize-recover=all)
+    target_link_options(aid_flags INTERFACE -fsanitize=${AID_SANITIZE})
+    target_compile_definitions(aid_flags INTERFACE AID_SANITIZED=1)
+endif()
+if(AID_COVERAGE)
+    target_compile_options(aid_flags INTERFACE --coverage)
+    target_link_options(aid_flags INTERFACE --coverage)
+endif()
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(cfitsio REQUIRED IMPORTED_TARGET cfitsio)
+pkg_check_modules(wcslib REQUIRED IMPORTED_TARGET wcslib)
+pkg_check_modules(fftw3f REQUIRED IMPORTED_TARGET fftw3f)
+pkg_check_modules(erfa REQUIRED IMPORTED_TARGET erfa)
+pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(libpng REQUIRED IMPORTED_TARGET libpng)
+pkg_check_modules(libseccomp REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(libcrypto REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(zlib REQUIRED IMPORTED_TARGET zlib)
+find_library(SEP_LIBRARY sep REQUIRED) # libsep ships no .pc file
+
+set(modules_file ${CMAKE_BINARY_DIR}/modules.txt)
+file(WRITE ${modules_file} "")
+
+# aid_module(core_sky FOLDER core/sky SOURCES wcs.c DEPENDS core_base EXTERNAL PkgConfig::wcslib)
+function(aid_module name)
+    cmake_parse_arguments(M "" "FOLDER" "SOURCES;DEPENDS;EXTERNAL" ${ARGN})
+    list(TRANSFORM M_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/${M_FOLDER}/)
+    add_library(aid_${name} STATIC ${M_SOURCES})
+    list(TRANSFORM M_DEPENDS PREPEND aid_ OUTPUT_VARIABLE depends)
+    target_link_libraries(aid_${name} PUBLIC aid_flags ${depends} PRIVATE ${M_EXTERNAL} m)
+    set_property(GLOBAL APPEND PROPERTY AID_MODULES aid_${name})
+    list(JOIN M_DEPENDS " " depends_text)
+    file(APPEND ${modules_file} "${name} ${M_FOLDER} : ${depends_text}\n")
+endfunction()

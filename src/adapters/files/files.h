@@ -1,0 +1,30 @@
+/* The file system: whole files in and out, atomically. */
+#ifndef AID_ADAPTERS_FILES_FILES_H
+#define AID_ADAPTERS_FILES_FILES_H
+
+#include "core/base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A file that appears under its name only when it is complete: written under a temporary name in the
+ * same folder, then fsync, rename, fsync of the folder. Error messages name the final path. */
+typedef struct aid_new_file aid_new_file;
+AID_MUST_USE aid_status aid_new_file_open(const char *path, aid_new_file **ret_file, aid_error *err);
+FILE *aid_new_file_stream(aid_new_file *file);
+/* Both release the file; commit fails if any earlier write on the stream failed, and leaves nothing. */
+AID_MUST_USE aid_status aid_new_file_commit(aid_new_file *file, aid_error *err);
+void aid_new_file_abandon(aid_new_file *file);
+
+AID_MUST_USE aid_status aid_write_file(const char *path, const void *bytes, size_t size, aid_error *err);
+AID_MUST_USE aid_status aid_read_file(const char *path, size_t max_bytes, char **ret_text,
+                                      size_t *ret_size, aid_error *err);
+/* Creates a folder and its parents; an existing folder is fine. */
+AID_MUST_USE aid_status aid_make_folder(const char *path, aid_error *err);
+
+/* SHA-256 as 64 lower-case hexadecimal digits. */
+void aid_sha256(const void *bytes, size_t size, char ret_hex[65]);
+
+#endif

@@ -43,6 +43,14 @@ static int wanted(const char *name, int argc, char **argv)
     return argc <= 1;
 }
 
+static int run_one(check_function function)
+{
+    int outcome = setjmp(leave);
+    if (outcome == 0)
+        function();
+    return outcome;
+}
+
 int check_main(int argc, char **argv)
 {
     int counts[3] = {0};
@@ -50,9 +58,7 @@ int check_main(int argc, char **argv)
     for (int i = 0; i < test_count; i++) {
         if (!wanted(tests[i].name, argc, argv))
             continue;
-        int outcome = setjmp(leave);
-        if (outcome == 0)
-            tests[i].function();
+        int outcome = run_one(tests[i].function);
         counts[outcome]++;
         static const char *const words[] = {"ok  ", "FAIL", "skip"};
         printf("%s %s\n", words[outcome], tests[i].name);

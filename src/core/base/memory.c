@@ -22,7 +22,7 @@ aid_status aid_new_buffer(size_t count, size_t size, const char *what, void *ret
 aid_status aid_new_array(size_t count, size_t size, const char *what, void *ret_memory,
                          aid_error *err)
 {
-    void *memory;
+    void *memory = NULL;
     AID_TRY(aid_new_buffer(count, size, what, &memory, err));
     memset(memory, 0, count * size);
     memcpy(ret_memory, &memory, sizeof memory);

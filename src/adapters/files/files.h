@@ -9,16 +9,29 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* A file that appears under its name only when it is complete: written under a temporary name in the
- * same folder, then fsync, rename, fsync of the folder. Error messages name the final path. */
+/* A file that appears under its name only when it is complete: written under a temporary name in
+ * the same folder (`.name.XXXXXX.part`), then fsync, rename, fsync of the folder. Error messages
+ * name the final path. A link is followed to the file it stands for; what exists and is not a
+ * regular file
+ * (/dev/null) is refused, for renaming would replace it. */
 typedef struct aid_new_file aid_new_file;
-AID_MUST_USE aid_status aid_new_file_open(const char *path, aid_new_file **ret_file, aid_error *err);
+AID_MUST_USE aid_status aid_new_file_open(const char *path, aid_new_file **ret_file,
+                                          aid_error *err);
 FILE *aid_new_file_stream(aid_new_file *file);
-/* Both release the file; commit fails if any earlier write on the stream failed, and leaves nothing. */
+/* Both release the file; commit fails if any earlier write on the stream failed, and leaves
+ * nothing. abandon takes NULL. */
 AID_MUST_USE aid_status aid_new_file_commit(aid_new_file *file, aid_error *err);
 void aid_new_file_abandon(aid_new_file *file);
 
-AID_MUST_USE aid_status aid_write_file(const char *path, const void *bytes, size_t size, aid_error *err);
+/* Removes every unfinished file of this process, and makes later opens fail with AID_ERR_CANCELLED:
+ * for a handler of SIGINT or SIGTERM that ends the program next. Async-signal-safe. */
+void aid_new_files_abandon_all(void);
+
+AID_MUST_USE aid_status aid_write_file(const char *path, const void *bytes, size_t size,
+                                       aid_error *err);
+/* A whole file, with a NUL behind its last byte that ret_size (may be NULL) does not count. Release
+ * with free(). Fails with AID_ERR_INVALID when it is longer than max_bytes, AID_ERR_IO when it
+ * cannot be read; the out-parameters are untouched then. */
 AID_MUST_USE aid_status aid_read_file(const char *path, size_t max_bytes, char **ret_text,
                                       size_t *ret_size, aid_error *err);
 /* Creates a folder and its parents; an existing folder is fine. */

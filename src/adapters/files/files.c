@@ -1,0 +1,109 @@
+#include "adapters/files/files.h"
+
+#include "core/base/memory.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+aid_status aid_write_file(const char *path, const void *bytes, size_t size, aid_error *err)
+{
+    aid_new_file *file;
+    AID_TRY(aid_new_file_open(path, &file, err));
+    if (size > 0)
+        (void)fwrite(bytes, 1, size, aid_new_file_stream(file)); /* commit tells when it failed */
+    return aid_new_file_commit(file, err);
+}
+
+/* Reads to the end, whatever size the file seems to have: pipes have none, and logs grow. */
+static aid_status read_descriptor(int descriptor, const char *path, size_t max_bytes, char **text,
+                                  size_t *size, aid_error *err)
+{
+    size_t capacity = 0;
+    for (;;) {
+        if (*size + 1 >= capacity) {
+            capacity = capacity ? 2 * capacity : 65536;
+            char *larger = realloc(*text, capacity);
+            if (!larger)
+                AID_FAIL(err, AID_ERR_NOMEM, "%s: out of memory for %zu bytes", path, capacity);
+            *text = larger;
+        }
+        ssize_t n = read(descriptor, *text + *size, capacity - *size - 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            AID_FAIL(err, AID_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+        *size += (size_t)n;
+        (*text)[*size] = '\0';
+        if (*size > max_bytes)
+            AID_FAIL(err, AID_ERR_INVALID, "%s: longer than %zu bytes", path, max_bytes);
+        if (n == 0)
+            return AID_OK;
+    }
+}
+
+aid_status aid_read_file(const char *path, size_t max_bytes, char **ret_text, size_t *ret_size,
+                         aid_error *err)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        AID_FAIL(err, AID_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    char *text = NULL;
+    size_t size = 0;
+    aid_status status = read_descriptor(descriptor, path, max_bytes, &text, &size, err);
+    close(descriptor);
+    if (status != AID_OK) {
+        free(text);
+        return status;
+    }
+    *ret_text = text;
+    if (ret_size)
+        *ret_size = size;
+    return AID_OK;
+}
+
+static aid_status make_one_folder(const char *folder, const char *path, aid_error *err)
+{
+    if (mkdir(folder, 0777) == 0)
+        return AID_OK;
+    int failure = errno;
+    struct stat existing;
+    if (stat(folder, &existing) == 0) {
+        if (S_ISDIR(existing.st_mode))
+            return AID_OK;
+        failure = ENOTDIR;
+    }
+    AID_FAIL(err, AID_ERR_IO, "%s: cannot create the folder: %s: %s", path, folder,
+             strerror(failure));
+}
+
+aid_status aid_make_folder(const char *path, aid_error *err)
+{
+    if (!*path)
+        AID_FAIL(err, AID_ERR_IO, "cannot create a folder without a name");
+    AID_CLEANUP(aid_free_pointer)
+    char *copy = strdup(path);
+    if (!copy)
+        AID_FAIL(err, AID_ERR_NOMEM, "%s: out of memory", path);
+    for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        AID_TRY(make_one_folder(copy, path, err));
+        *slash = '/';
+    }
+    return make_one_folder(copy, path, err);
+}
+
+void aid_sha256(const void *bytes, size_t size, char ret_hex[65])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int length = 0;
+    int done = EVP_Digest(bytes, size, digest, &length, EVP_sha256(), NULL);
+    assert(done == 1 && length == 32);
+    for (unsigned int i = 0; i < length; i++)
+        snprintf(ret_hex + 2 * i, 3, "%02x", digest[i]);
+}

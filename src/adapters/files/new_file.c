@@ -142,7 +142,7 @@ static aid_status open_temporary(aid_new_file *file, aid_error *err)
     if (file->slot < 0)
         AID_FAIL(err, AID_ERR_IO, "%s: cannot write: %d files are being written already",
                  file->path, MAX_UNFINISHED);
-    int descriptor;
+    int descriptor = -1;
     int failure = create_temporary(file->slot, file->target, &descriptor);
     if (failure)
         AID_FAIL(err, AID_ERR_IO, "%s: cannot create: %s", file->path, strerror(failure));

@@ -21,10 +21,10 @@ void aid_header_done(aid_header *header)
 
 static aid_status grow(aid_header *header, aid_error *err)
 {
-    if (header->count < header->capacity)
-        return AID_OK;
     if (header->count >= AID_MAX_HEADER_CARDS)
         AID_FAIL(err, AID_ERR_INVALID, "header: more than %d cards", AID_MAX_HEADER_CARDS);
+    if (header->count < header->capacity)
+        return AID_OK;
     int capacity = header->capacity ? 2 * header->capacity : 64;
     aid_card *cards = realloc(header->cards, (size_t)capacity * sizeof *cards);
     if (!cards)
@@ -94,9 +94,11 @@ static bool parse_number(const char *text, double *ret_value)
         return false;
     char *end;
     double value = strtod(copy, &end);
+    if (end == copy)
+        return false;
     while (isspace((unsigned char)*end))
         end++;
-    if (end == copy || *end || !isfinite(value))
+    if (*end || !isfinite(value))
         return false;
     *ret_value = value;
     return true;

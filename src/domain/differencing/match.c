@@ -1,0 +1,310 @@
+/* Stars common to both images, and the flux ratio that they give. */
+#include "core/base/memory.h"
+#include "core/imaging/linalg.h"
+#include "core/imaging/stats.h"
+#include "domain/differencing/internal.h"
+
+#include <stdlib.h>
+
+enum { MAX_MATCHED = 3000, MIN_STARS_FOR_RATIO = 3 };
+static const double min_snr = 20.0;
+static const double match_radius_fwhm = 0.75;
+
+/* ---------------------------------------------------------------------- aperture photometry --- */
+
+typedef struct aperture {
+    const aid_exposure *exposure;
+    double radius;
+    int half;
+    double centre_fraction; /* of a star's light within the aperture, at the field centre */
+} aperture;
+
+/* The part of a pixel at distance d that lies within the circle, to first order. */
+static double coverage(double d, double radius)
+{
+    return AID_CLAMP(radius + 0.5 - d, 0.0, 1.0);
+}
+
+static double psf_fraction(const aid_exposure *exposure, double x, double y, double radius)
+{
+    int r = exposure->psf.radius_px, side = 2 * r + 1;
+    float *stamp = malloc((size_t)side * (size_t)side * sizeof *stamp);
+    if (!stamp)
+        return 1.0;
+    aid_psf_stamp(&exposure->psf, x, y, 0.0, 0.0, r, stamp);
+    double inside = 0.0;
+    for (int j = 0; j < side; j++)
+        for (int i = 0; i < side; i++)
+            inside += (double)stamp[j * side + i] * coverage(hypot(i - r, j - r), radius);
+    free(stamp);
+    return inside;
+}
+
+/* Flux within the aperture and its variance; false near the border or a masked pixel. */
+static bool aperture_sum(const aperture *ap, double x, double y, double *ret_flux,
+                         double *ret_variance)
+{
+    const aid_image *image = &ap->exposure->image;
+    int cx = (int)lround(x), cy = (int)lround(y);
+    if (cx < ap->half || cy < ap->half || cx >= image->width - ap->half ||
+        cy >= image->height - ap->half)
+        return false;
+    double sum = 0.0, area = 0.0;
+    for (int j = cy - ap->half; j <= cy + ap->half; j++) {
+        const float *pixels = aid_image_row(image, j);
+        const uint8_t *mask = aid_mask_row(&ap->exposure->mask, j);
+        for (int i = cx - ap->half; i <= cx + ap->half; i++) {
+            double part = coverage(hypot(i - x, j - y), ap->radius);
+            if (part <= 0.0)
+                continue;
+            if (mask[i])
+                return false;
+            sum += part * (double)pixels[i];
+            area += part * part;
+        }
+    }
+    double rms = aid_mesh_at(&ap->exposure->noise, x, y);
+    *ret_flux = sum;
+    *ret_variance = area * rms * rms + AID_MAX(sum, 0.0) / ap->exposure->gain;
+    return true;
+}
+
+/* ---------------------------------------------------------------------------------- matching --- */
+
+typedef struct star_grid { /* reference stars by cells, for neighbours in O(1) */
+    double cell;
+    int nx, ny;
+    int *first, *next;
+} star_grid;
+
+static aid_status star_grid_init(const aid_stars *stars, int width, int height, double cell,
+                                 star_grid *grid, aid_error *err)
+{
+    *grid = (star_grid){.cell = cell,
+                        .nx = (int)(width / cell) + 1,
+                        .ny = (int)(height / cell) + 1};
+    AID_TRY(aid_new_array((size_t)grid->nx * (size_t)grid->ny, sizeof(int), "star grid",
+                          &grid->first, err));
+    AID_TRY(aid_new_array((size_t)AID_MAX(stars->count, 1), sizeof(int), "star grid", &grid->next,
+                          err));
+    for (int i = stars->count - 1; i >= 0; i--) {
+        int cx = AID_CLAMP((int)(stars->items[i].x / cell), 0, grid->nx - 1);
+        int cy = AID_CLAMP((int)(stars->items[i].y / cell), 0, grid->ny - 1);
+        grid->next[i] = grid->first[cy * grid->nx + cx];
+        grid->first[cy * grid->nx + cx] = i + 1; /* 0 ends the list */
+    }
+    return AID_OK;
+}
+
+static void star_grid_done(star_grid *grid)
+{
+    free(grid->first);
+    free(grid->next);
+}
+
+/* The nearest star of the list within the radius; -1 where there is none, or two that compete. */
+static int nearest_star(const aid_stars *stars, const star_grid *grid, double x, double y,
+                        double radius)
+{
+    int found = -1;
+    double best = radius * radius;
+    int cx = (int)(x / grid->cell), cy = (int)(y / grid->cell);
+    for (int j = AID_MAX(cy - 1, 0); j <= AID_MIN(cy + 1, grid->ny - 1); j++)
+        for (int i = AID_MAX(cx - 1, 0); i <= AID_MIN(cx + 1, grid->nx - 1); i++)
+            for (int k = grid->first[j * grid->nx + i]; k; k = grid->next[k - 1]) {
+                double dx = stars->items[k - 1].x - x, dy = stars->items[k - 1].y - y;
+                if (dx * dx + dy * dy <= best) {
+                    best = dx * dx + dy * dy;
+                    found = k - 1;
+                }
+            }
+    return found;
+}
+
+static bool good_for_photometry(const aid_star *star)
+{
+    return !(star->flags & (AID_STAR_TRUNCATED | AID_STAR_SATURATED | AID_STAR_MASKED |
+                            AID_STAR_SHARP)) &&
+           star->flux > 0.0;
+}
+
+static bool measure_pair(const aperture *science, const aperture *reference, const aid_star *s,
+                         const aid_star *r, aid_matched_star *ret_star)
+{
+    double fs, vs, fr, vr;
+    if (!aperture_sum(science, s->x, s->y, &fs, &vs) ||
+        !aperture_sum(reference, s->x, s->y, &fr, &vr))
+        return false;
+    if (!(fs > min_snr * sqrt(vs) && fr > min_snr * sqrt(vr)))
+        return false;
+    double ratio = fs / fr * reference->centre_fraction / science->centre_fraction;
+    *ret_star = (aid_matched_star){
+        .x = s->x,
+        .y = s->y,
+        .dx = s->x - r->x,
+        .dy = s->y - r->y,
+        .flux_science = fs / science->centre_fraction,
+        .flux_reference = fr / reference->centre_fraction,
+        .ratio = ratio,
+        .ratio_err = fabs(ratio) * sqrt(vs / (fs * fs) + vr / (fr * fr)),
+        .used = true};
+    return true;
+}
+
+static aid_status match_stars(const aid_exposure *science, const aid_exposure *reference,
+                              aid_photometric_match *match, aid_error *err)
+{
+    double fwhm = AID_MAX(science->psf.fwhm_px, reference->psf.fwhm_px);
+    int width = science->image.width, height = science->image.height;
+    double x = 0.5 * width, y = 0.5 * height, radius = AID_MAX(2.25 * fwhm, 3.0);
+    aperture of_science = {science, radius, (int)ceil(radius + 1.0),
+                           psf_fraction(science, x, y, radius)};
+    aperture of_reference = {reference, radius, (int)ceil(radius + 1.0),
+                             psf_fraction(reference, x, y, radius)};
+    double match_radius = AID_CLAMP(match_radius_fwhm * fwhm, 1.0, 6.0);
+    star_grid grid;
+    AID_TRY(aid_new_array(MAX_MATCHED, sizeof *match->stars, "matched stars", &match->stars, err));
+    aid_status status =
+        star_grid_init(&reference->stars, width, height, AID_MAX(match_radius, 8.0), &grid, err);
+    for (int i = 0; status == AID_OK && i < science->stars.count; i++) {
+        const aid_star *star = &science->stars.items[i];
+        if (match->count == MAX_MATCHED || !good_for_photometry(star))
+            continue;
+        int k = nearest_star(&reference->stars, &grid, star->x, star->y, match_radius);
+        if (k >= 0 && good_for_photometry(&reference->stars.items[k]) &&
+            measure_pair(&of_science, &of_reference, star, &reference->stars.items[k],
+                         &match->stars[match->count]))
+            match->count++;
+    }
+    star_grid_done(&grid);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------- robust ratio --- */
+
+static void terms_at(double u, double v, double terms[6])
+{
+    const double values[6] = {1.0, u, v, u * u, u * v, v * v};
+    for (int i = 0; i < 6; i++)
+        terms[i] = values[i];
+}
+
+static double polynomial_at(const aid_photometric_match *match, double u, double v)
+{
+    double terms[6], sum = 0.0;
+    terms_at(u, v, terms);
+    for (int i = 0; i < 6; i++)
+        sum += match->coefficients[i] * terms[i];
+    return sum;
+}
+
+double aid_flux_ratio_at(const aid_photometric_match *match, int width, int height, double x,
+                         double y)
+{
+    return polynomial_at(match, (x - 0.5 * width) / (0.5 * width),
+                         (y - 0.5 * height) / (0.5 * height));
+}
+
+/* Weighted least squares through the stars in use; `floor` is the scatter that the errors do not
+ * explain (flat fields, colour terms). */
+static aid_status fit_ratio(aid_photometric_match *match, double width, double height,
+                            double floor, aid_error *err)
+{
+    int n = (match->degree + 1) * (match->degree + 2) / 2;
+    double normal[36] = {0}, right[6] = {0};
+    for (int i = 0; i < match->count; i++) {
+        const aid_matched_star *star = &match->stars[i];
+        if (!star->used)
+            continue;
+        double terms[6];
+        terms_at((star->x - 0.5 * width) / (0.5 * width),
+                 (star->y - 0.5 * height) / (0.5 * height), terms);
+        double weight = 1.0 / (star->ratio_err * star->ratio_err + floor * floor);
+        for (int j = 0; j < n; j++) {
+            right[j] += weight * terms[j] * star->ratio;
+            for (int k = 0; k < n; k++)
+                normal[j * n + k] += weight * terms[j] * terms[k];
+        }
+    }
+    AID_TRY(aid_solve_symmetric(normal, right, n, err));
+    for (int j = 0; j < 6; j++)
+        match->coefficients[j] = j < n ? right[j] : 0.0;
+    return AID_OK;
+}
+
+/* Robust scatter of the stars about the fit, relative, and which of them stay. */
+static aid_status clip_stars(aid_photometric_match *match, double width, double height,
+                             aid_error *err)
+{
+    AID_CLEANUP(aid_free_pointer) double *deviation = NULL, *pull = NULL;
+    AID_TRY(aid_new_array((size_t)match->count, sizeof(double), "flux ratio", &deviation, err));
+    AID_TRY(aid_new_array((size_t)match->count, sizeof(double), "flux ratio", &pull, err));
+    for (int i = 0; i < match->count; i++) {
+        const aid_matched_star *star = &match->stars[i];
+        double model = aid_flux_ratio_at(match, (int)width, (int)height, star->x, star->y);
+        deviation[i] = star->ratio / model - 1.0;
+        pull[i] = deviation[i];
+    }
+    aid_robust all = aid_robust_in_place_f64(pull, match->count);
+    match->scatter = all.sigma;
+    match->used = 0;
+    for (int i = 0; i < match->count; i++) {
+        aid_matched_star *star = &match->stars[i];
+        double error = AID_MAX(star->ratio_err / fabs(star->ratio), 0.7 * all.sigma);
+        star->used = fabs(deviation[i]) <= 3.0 * error + 1e-9;
+        match->used += star->used;
+    }
+    return AID_OK;
+}
+
+static double median_ratio(const aid_photometric_match *match)
+{
+    double ratios[MAX_MATCHED];
+    for (int i = 0; i < match->count; i++)
+        ratios[i] = match->stars[i].ratio;
+    return aid_median_in_place_f64(ratios, match->count);
+}
+
+static aid_status ratio_from_stars(aid_photometric_match *match, double width, double height,
+                                   aid_error *err)
+{
+    match->degree = match->count >= 60 ? 2 : match->count >= 15 ? 1 : 0;
+    match->coefficients[0] = median_ratio(match);
+    for (int iteration = 0; iteration < 6; iteration++) {
+        AID_TRY(clip_stars(match, width, height, err));
+        AID_TRY(fit_ratio(match, width, height, 0.5 * match->scatter * match->coefficients[0],
+                          err));
+    }
+    match->ratio = match->coefficients[0];
+    match->ratio_err = match->ratio * 1.2533 * match->scatter / sqrt(AID_MAX(match->used, 1));
+    return AID_OK;
+}
+
+aid_status aid_match_photometry(const aid_exposure *science, const aid_exposure *reference,
+                                aid_notes *notes, aid_photometric_match *ret_match, aid_error *err)
+{
+    double width = science->image.width, height = science->image.height;
+    aid_photometric_match match = {0};
+    aid_status status = match_stars(science, reference, &match, err);
+    if (status == AID_OK && match.count >= MIN_STARS_FOR_RATIO) {
+        status = ratio_from_stars(&match, width, height, err);
+    } else if (status == AID_OK && isfinite(science->zero_point) &&
+               isfinite(reference->zero_point)) {
+        match.ratio = pow(10.0, 0.4 * (science->zero_point - reference->zero_point));
+        match.coefficients[0] = match.ratio;
+        match.scatter = match.ratio_err = NAN;
+        aid_note_add(notes, "subtract", "flux ratio from the zero points: only %d common stars",
+                     match.count);
+    } else if (status == AID_OK) {
+        status = AID_ERROR(err, AID_ERR_NUMERIC,
+                           "%s and %s: %d stars in common above S/N %g; the flux ratio needs %d",
+                           science->name, reference->name, match.count, min_snr,
+                           MIN_STARS_FOR_RATIO);
+    }
+    if (status != AID_OK) {
+        free(match.stars);
+        return status;
+    }
+    *ret_match = match;
+    return AID_OK;
+}

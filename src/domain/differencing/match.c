@@ -226,7 +226,8 @@ static aid_status fit_ratio(aid_photometric_match *match, double width, double h
                 normal[j * n + k] += weight * terms[j] * terms[k];
         }
     }
-    AID_TRY(aid_solve_symmetric(normal, right, n, err));
+    AID_TRY(aid_cholesky_factor_jittered(n, normal, 1e-6, NULL, err));
+    aid_cholesky_solve(n, normal, right);
     for (int j = 0; j < 6; j++)
         match->coefficients[j] = j < n ? right[j] : 0.0;
     return AID_OK;

@@ -1,0 +1,122 @@
+#include "domain/pipeline/process_exposure.h"
+
+#include <string.h>
+
+typedef struct run {
+    const aid_process_options *options;
+    aid_pool *pool;
+    const aid_stage_observer *observer;
+    aid_process_result *result;
+} run;
+
+static aid_status begin(const run *run, const char *stage, aid_error *err)
+{
+    return run->observer ? run->observer->begin(run->observer->context, stage, err) : AID_OK;
+}
+
+static aid_status end(const run *run, const char *stage, aid_status status)
+{
+    if (run->observer)
+        run->observer->end(run->observer->context, stage);
+    return status;
+}
+
+static aid_status prepare(const run *run, const aid_prepare_input *science,
+                          const aid_prepare_input *reference, aid_exposure *ret_reference,
+                          aid_error *err)
+{
+    aid_process_result *result = run->result;
+    AID_TRY(aid_prepare_exposure(science, &run->options->science, run->pool, &result->notes,
+                                 &result->science, err));
+    return aid_prepare_exposure(reference, &run->options->reference, run->pool, &result->notes,
+                                ret_reference, err);
+}
+
+static aid_status subtract(const run *run, const aid_exposure *science, aid_difference *difference,
+                           aid_error *err)
+{
+    aid_process_result *result = run->result;
+    return aid_subtract(science, &result->reference, &run->options->difference, run->pool,
+                        &result->notes, difference, err);
+}
+
+static aid_status detect(const run *run, const aid_exposure *science,
+                         const aid_difference *difference, aid_candidates *candidates,
+                         aid_error *err)
+{
+    aid_process_result *result = run->result;
+    return aid_candidates_find(science, &result->reference, difference, &run->options->detection,
+                               run->pool, &result->notes, candidates, err);
+}
+
+/* The same subtraction and detection on a copy of the science image with sources of known flux. */
+static aid_status inject(const run *run, aid_error *err)
+{
+    aid_process_result *result = run->result;
+    aid_exposure injected = result->science; /* borrows everything but the pixels */
+    AID_TRY(aid_inject(&result->science, &result->reference, &result->difference,
+                       run->options->inject, run->options->seed, &result->injection,
+                       &injected.image, err));
+    aid_difference difference = {0};
+    aid_candidates candidates = {0};
+    aid_status status = subtract(run, &injected, &difference, err);
+    if (status == AID_OK)
+        status = detect(run, &injected, &difference, &candidates, err);
+    if (status == AID_OK)
+        aid_injection_score(&result->injection, &candidates, &result->candidates, &difference);
+    aid_candidates_done(&candidates);
+    aid_difference_done(&difference);
+    aid_image_done(&injected.image);
+    return status;
+}
+
+/* One stage between the observer's begin and end. */
+#define STAGE(run, name, expression)                                                               \
+    do {                                                                                           \
+        AID_TRY(begin(run, name, err));                                                            \
+        AID_TRY(end(run, name, expression));                                                       \
+    } while (0)
+
+static aid_status every_stage(const run *run, const aid_prepare_input *science,
+                              const aid_prepare_input *reference, aid_error *err)
+{
+    aid_process_result *result = run->result;
+    AID_CLEANUP(aid_exposure_done) aid_exposure raw_reference = {0};
+    STAGE(run, "prepare", prepare(run, science, reference, &raw_reference, err));
+    STAGE(run, "register",
+          aid_register(&result->science, &raw_reference, &run->options->registration, run->pool,
+                       &result->notes, &result->registration, err));
+    STAGE(run, "resample",
+          aid_resample_reference(&raw_reference, &result->registration, &result->science,
+                                 run->pool, &result->notes, &result->reference, err));
+    STAGE(run, "subtract", subtract(run, &result->science, &result->difference, err));
+    STAGE(run, "detect",
+          detect(run, &result->science, &result->difference, &result->candidates, err));
+    if (run->options->inject > 0)
+        STAGE(run, "inject", inject(run, err));
+    return AID_OK;
+}
+
+aid_status aid_process_exposure(const aid_prepare_input *science,
+                                const aid_prepare_input *reference,
+                                const aid_process_options *options, aid_pool *pool,
+                                const aid_stage_observer *observer, aid_process_result *ret_result,
+                                aid_error *err)
+{
+    *ret_result = (aid_process_result){0};
+    run run = {options, pool, observer, ret_result};
+    aid_status status = every_stage(&run, science, reference, err);
+    if (status != AID_OK)
+        aid_process_result_done(ret_result);
+    return status;
+}
+
+void aid_process_result_done(aid_process_result *result)
+{
+    aid_injection_done(&result->injection);
+    aid_candidates_done(&result->candidates);
+    aid_difference_done(&result->difference);
+    aid_exposure_done(&result->reference);
+    aid_exposure_done(&result->science);
+    *result = (aid_process_result){0};
+}

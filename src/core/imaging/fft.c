@@ -41,8 +41,10 @@ aid_status aid_fft_new(int width, int height, aid_fft **ret_fft, aid_error *err)
                  AID_MAX_IMAGE_SIDE);
     size_t pixels = (size_t)width * (size_t)height;
     size_t modes = (size_t)(width / 2 + 1) * (size_t)height;
-    AID_CLEANUP(aid_free_pointer) float *real = NULL;
-    AID_CLEANUP(aid_free_pointer) float complex *spectrum = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    float *real = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    float complex *spectrum = NULL;
     AID_TRY(aid_new_array(pixels, sizeof *real, "FFT", &real, err));
     AID_TRY(aid_new_array(modes, sizeof *spectrum, "FFT", &spectrum, err));
     aid_fft *fft;

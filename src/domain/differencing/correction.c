@@ -37,7 +37,8 @@ typedef struct fit_job {
     const double *solution;
 } fit_job;
 
-/* ------------------------------------------------------------------------------------ objects --- */
+/* ------------------------------------------------------------------------------------ objects ---
+ */
 
 static bool worth_fitting(const fit_job *job, const aid_star *star)
 {
@@ -70,7 +71,8 @@ static void choose_objects(fit_job *job, const aid_stars *stars)
     }
 }
 
-/* ------------------------------------------------------------------------------ rows of the fit --- */
+/* ------------------------------------------------------------------------------ rows of the fit
+ * --- */
 
 /* The rows of one object: basis values and, last, the data, each times sqrt(weight). */
 static int object_rows(const fit_job *job, const object *item, float *rows)
@@ -94,8 +96,7 @@ static int object_rows(const fit_job *job, const object *item, float *rows)
                 for (int j = 0; j < AID_DELTA_SIDE; j++)
                     row[k * AID_DELTA_SIDE + j] = weight * from[AID_DELTA_HALF - j];
             }
-            row[AID_DELTA_COUNT] =
-                weight * (aid_image_row(&target->image, y)[x] - (float)model);
+            row[AID_DELTA_COUNT] = weight * (aid_image_row(&target->image, y)[x] - (float)model);
         }
     return count;
 }
@@ -129,8 +130,8 @@ static void add_object(const object *item, const float *gram, double sign, doubl
         for (int t = s; t < AID_DELTA_TERMS; t++) {
             double factor = sign * terms[s] * terms[t];
             for (int i = 0; i < AID_DELTA_COUNT; i++) {
-                double *to = normal + (size_t)(s * AID_DELTA_COUNT + i) * UNKNOWNS +
-                             t * AID_DELTA_COUNT;
+                double *to =
+                    normal + (size_t)(s * AID_DELTA_COUNT + i) * UNKNOWNS + t * AID_DELTA_COUNT;
                 const float *from = gram + (size_t)i * BLOCK;
                 for (int j = i; j < AID_DELTA_COUNT; j++)
                     to[j] += factor * (double)from[j];
@@ -180,9 +181,10 @@ static aid_status run_group(void *context, int64_t group, int worker, aid_error 
     (void)worker;
     const step_job *job = context;
     fit_job *fit = job->fit;
-    AID_CLEANUP(aid_free_pointer) float *rows = NULL, *gram = NULL;
-    AID_TRY(aid_new_buffer((size_t)MAX_OBJECT_PIXELS * BLOCK, sizeof *rows, "kernel fit", &rows,
-                           err));
+    AID_CLEANUP(aid_free_pointer)
+    float *rows = NULL, *gram = NULL;
+    AID_TRY(
+        aid_new_buffer((size_t)MAX_OBJECT_PIXELS * BLOCK, sizeof *rows, "kernel fit", &rows, err));
     AID_TRY(aid_new_buffer((size_t)BLOCK * BLOCK, sizeof *gram, "kernel fit", &gram, err));
     double *normal = fit->normal + (size_t)group * UNKNOWNS * UNKNOWNS;
     double *right = fit->right + (size_t)group * UNKNOWNS;
@@ -202,7 +204,8 @@ static aid_status run_group(void *context, int64_t group, int worker, aid_error 
     return AID_OK;
 }
 
-/* -------------------------------------------------------------------------------------- solve --- */
+/* -------------------------------------------------------------------------------------- solve ---
+ */
 
 static aid_status solve(const fit_job *job, double *matrix, double *solution, aid_error *err)
 {
@@ -283,8 +286,10 @@ aid_status aid_fit_correction(aid_subtraction *plan, const aid_image *convolved,
 {
     const aid_exposure *target = plan->convolve_science ? plan->reference : plan->science;
     const aid_exposure *sharp = plan->convolve_science ? plan->science : plan->reference;
-    AID_CLEANUP(aid_free_pointer) object *objects = NULL;
-    AID_CLEANUP(aid_free_pointer) double *normal = NULL, *right = NULL, *matrix = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    object *objects = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    double *normal = NULL, *right = NULL, *matrix = NULL;
     double solution[UNKNOWNS];
     fit_job job = {.plan = plan, .target = target, .convolved = convolved, .mask = mask};
     job.radius = AID_CLAMP((int)lround(1.75 * target->psf.fwhm_px), 4, 17);

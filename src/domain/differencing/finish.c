@@ -9,7 +9,8 @@
 
 enum { BAND = 64, WING_CELL = 4 };
 
-/* --------------------------------------------------------------------- registration variance --- */
+/* --------------------------------------------------------------------- registration variance ---
+ */
 
 /* Half of the stars' own scatter after the fit: the rest is centroid noise. */
 static void measure_astrometric_noise(const aid_difference_options *options,
@@ -50,8 +51,8 @@ typedef struct finish_job {
 
 static float at_clamped(const aid_image *image, int x, int y)
 {
-    return aid_image_row(image, AID_CLAMP(y, 0, image->height - 1))[AID_CLAMP(
-        x, 0, image->width - 1)];
+    return aid_image_row(image,
+                         AID_CLAMP(y, 0, image->height - 1))[AID_CLAMP(x, 0, image->width - 1)];
 }
 
 /* V += sx^2 (dS_R/dx)^2 + sy^2 (dS_R/dy)^2, central differences. */
@@ -77,7 +78,8 @@ static aid_status add_astrometric_variance(void *context, int64_t band, int work
     return AID_OK;
 }
 
-/* ------------------------------------------------------------------------------ PSF variance --- */
+/* ------------------------------------------------------------------------------ PSF variance ---
+ */
 
 /* |S_R| averaged over 4 x 4 px and blurred by a Gaussian of one cell: the light near a star. */
 static aid_status blur_wings(const aid_image *reference, aid_pool *pool, aid_mesh *ret_mesh,
@@ -87,7 +89,8 @@ static aid_status blur_wings(const aid_image *reference, aid_pool *pool, aid_mes
     int nx = (reference->width + WING_CELL - 1) / WING_CELL;
     int ny = (reference->height + WING_CELL - 1) / WING_CELL;
     AID_TRY(aid_mesh_init(reference->width, reference->height, nx, ny, ret_mesh, err));
-    AID_CLEANUP(aid_free_pointer) float *mean = NULL, *rows = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    float *mean = NULL, *rows = NULL;
     AID_TRY(aid_new_array((size_t)nx * (size_t)ny, sizeof *mean, "wings", &mean, err));
     AID_TRY(aid_new_array((size_t)nx * (size_t)ny, sizeof *rows, "wings", &rows, err));
     for (int y = 0; y < reference->height; y++) {
@@ -127,8 +130,7 @@ static double measure_psf_error(const finish_job *job)
         double light = (double)aid_image_row(&job->maps->flux_reference, y)[x];
         double variance = (double)aid_image_row(&job->maps->variance, y)[x];
         if (light * light > 60.0 * 60.0 * variance)
-            residual[count++] =
-                fabs((double)aid_image_row(&job->maps->flux, y)[x] / light);
+            residual[count++] = fabs((double)aid_image_row(&job->maps->flux, y)[x] / light);
     }
     double error = count > 8 ? AID_SIGMA_PER_MAD * aid_median_in_place_f64(residual, count) : 0.01;
     free(residual);
@@ -231,7 +233,8 @@ static aid_status finish_band(void *context, int64_t band, int worker, aid_error
     return AID_OK;
 }
 
-/* ------------------------------------------------------------------------------- diagnostics --- */
+/* ------------------------------------------------------------------------------- diagnostics ---
+ */
 
 enum { SKY_STEP = 2 };
 
@@ -251,8 +254,7 @@ static aid_status blank_sky(const finish_job *job, aid_pool *pool, aid_mask *ret
             to[x] = bits[x] ? AID_MASK_BAD : light[x] > 3.0F * error[x] ? AID_MASK_SATURATED : 0;
     }
     double radius = AID_CLAMP(2.0 * difference->fwhm_px, 3.0, 24.0);
-    aid_status status =
-        aid_mask_grow(&mask, AID_MASK_SATURATED, radius, AID_MASK_GROWN, pool, err);
+    aid_status status = aid_mask_grow(&mask, AID_MASK_SATURATED, radius, AID_MASK_GROWN, pool, err);
     if (status != AID_OK) {
         aid_mask_done(&mask);
         return status;
@@ -297,8 +299,10 @@ static void neighbour_correlation(const aid_mask *sky, aid_difference *differenc
 static aid_status measure_honesty(const finish_job *job, aid_pool *pool, aid_error *err)
 {
     aid_difference *difference = job->difference;
-    AID_CLEANUP(aid_mask_done) aid_mask sky = {0};
-    AID_CLEANUP(aid_free_pointer) float *scores = NULL;
+    AID_CLEANUP(aid_mask_done)
+    aid_mask sky = {0};
+    AID_CLEANUP(aid_free_pointer)
+    float *scores = NULL;
     AID_TRY(blank_sky(job, pool, &sky, err));
     size_t most = (size_t)(sky.height / SKY_STEP + 1) * (size_t)(sky.width / SKY_STEP + 1);
     AID_TRY(aid_new_buffer(most, sizeof *scores, "score statistics", &scores, err));
@@ -352,8 +356,7 @@ static aid_status difference_psf(const aid_subtraction *plan, aid_difference *di
     for (int j = 0; j < 2 * radius + 1; j++)
         for (int i = 0; i < 2 * radius + 1; i++)
             area += AID_CLAMP(
-                ((double)aid_image_row(&difference->psf, j)[i] / peak - 0.5) * 2.0 + 0.5, 0.0,
-                1.0);
+                ((double)aid_image_row(&difference->psf, j)[i] / peak - 0.5) * 2.0 + 0.5, 0.0, 1.0);
     difference->fwhm_px = 2.0 * sqrt(area / 3.14159265358979323846);
     aid_local_model_done(&model);
     return AID_OK;
@@ -363,7 +366,8 @@ aid_status aid_finish_maps(const aid_subtraction *plan, aid_maps *maps,
                            const aid_difference_options *options, aid_pool *pool,
                            aid_difference *difference, aid_error *err)
 {
-    AID_CLEANUP(aid_mesh_done) aid_mesh wings = {0};
+    AID_CLEANUP(aid_mesh_done)
+    aid_mesh wings = {0};
     AID_TRY(difference_psf(plan, difference, err));
     measure_astrometric_noise(options, difference);
     finish_job job = {.plan = plan, .maps = maps, .difference = difference, .wings = &wings};

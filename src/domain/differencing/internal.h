@@ -5,7 +5,8 @@
 #include "core/imaging/fft.h"
 #include "domain/differencing/differencing.h"
 
-/* ------------------------------------------------------------------------- photometric match --- */
+/* ------------------------------------------------------------------------- photometric match ---
+ */
 
 /* Stars common to both images and the robust polynomial of their flux ratio. */
 AID_MUST_USE aid_status aid_match_photometry(const aid_exposure *science,
@@ -28,7 +29,7 @@ aid_tiling aid_tiling_plan(int width, int height, int reach);
 
 typedef struct aid_tile {
     int index, column, row;
-    int x0, y0;         /* of the window's first pixel in the image; may be negative */
+    int x0, y0;                /* of the window's first pixel in the image; may be negative */
     double centre_x, centre_y; /* where PSF and kernel are evaluated: inside the image */
 } aid_tile;
 aid_tile aid_tile_at(const aid_tiling *tiling, int column, int row);
@@ -47,13 +48,17 @@ void aid_tile_load(const aid_tiling *tiling, const aid_tile *tile, const aid_ima
 void aid_tile_blend(const aid_tiling *tiling, const aid_tile *tile, const float *window,
                     double scale, aid_image *image);
 
-/* ------------------------------------------------------------------------------ local kernel --- */
+/* ------------------------------------------------------------------------------ local kernel ---
+ */
 
 /* PSFs, kernels and noise spectra live on a small grid first: all of them are compact. */
 enum { AID_SMALL_GRID_MIN = 64 };
 
-enum { AID_DELTA_HALF = 5, AID_DELTA_SIDE = 2 * AID_DELTA_HALF + 1,
-       AID_DELTA_COUNT = AID_DELTA_SIDE * AID_DELTA_SIDE };
+enum {
+    AID_DELTA_HALF = 5,
+    AID_DELTA_SIDE = 2 * AID_DELTA_HALF + 1,
+    AID_DELTA_COUNT = AID_DELTA_SIDE * AID_DELTA_SIDE
+};
 enum { AID_DELTA_TERMS = 3 }; /* 1, u, v */
 
 /* What a subtraction knows before the first tile. */
@@ -62,10 +67,10 @@ typedef struct aid_subtraction {
     const aid_photometric_match *match;
     aid_method method;
     bool convolve_science;
-    int psf_radius;        /* of the stamps, px */
-    double taper_px;       /* kernels fade out beyond this radius */
+    int psf_radius;  /* of the stamps, px */
+    double taper_px; /* kernels fade out beyond this radius */
     aid_tiling tiling;
-    int grid;              /* side of the small grid */
+    int grid; /* side of the small grid */
     aid_fft *fft, *small_fft;
     float *power_science, *power_reference;             /* noise power, [size][size/2+1] */
     float *small_power_science, *small_power_reference; /* the same on the small grid */
@@ -75,10 +80,10 @@ typedef struct aid_subtraction {
 
 /* The local model on the small grid, [grid][grid/2+1]: U = A N - B R. */
 typedef struct aid_local_model {
-    float complex *psf;     /* Pn */
+    float complex *psf; /* Pn */
     float complex *a, *b;
-    double ratio;           /* science/reference flux */
-    float *pixels;          /* scratch, [grid][grid] */
+    double ratio;  /* science/reference flux */
+    float *pixels; /* scratch, [grid][grid] */
     float complex *scratch;
 } aid_local_model;
 
@@ -86,10 +91,11 @@ AID_MUST_USE aid_status aid_local_model_init(const aid_subtraction *plan,
                                              aid_local_model *ret_model, aid_error *err);
 void aid_local_model_done(aid_local_model *model);
 /* with_correction: the fitted delta-basis included. */
-void aid_local_model_evaluate(const aid_subtraction *plan, double x, double y,
-                              bool with_correction, aid_local_model *model);
+void aid_local_model_evaluate(const aid_subtraction *plan, double x, double y, bool with_correction,
+                              aid_local_model *model);
 
-/* Spectrum on the small grid -> spectrum on the tile's grid (the kernel is the same compact array). */
+/* Spectrum on the small grid -> spectrum on the tile's grid (the kernel is the same compact array).
+ */
 void aid_small_to_tile(const aid_subtraction *plan, const float complex *small,
                        aid_local_model *model, float *window, float complex *ret_spectrum);
 
@@ -102,11 +108,11 @@ AID_MUST_USE aid_status aid_fit_correction(aid_subtraction *plan, const aid_imag
 
 /* Blended maps of one subtraction, in science flux of a point source. */
 typedef struct aid_maps {
-    aid_image difference;     /* D */
-    aid_image flux;           /* S/F */
-    aid_image flux_reference; /* S_R/F: what the reference contributes */
-    aid_image variance;       /* sky and source noise of `flux` */
-    aid_mesh norm;            /* 1/F: variance of flux on average sky */
+    aid_image difference;                           /* D */
+    aid_image flux;                                 /* S/F */
+    aid_image flux_reference;                       /* S_R/F: what the reference contributes */
+    aid_image variance;                             /* sky and source noise of `flux` */
+    aid_mesh norm;                                  /* 1/F: variance of flux on average sky */
     aid_mesh gradient_xx, gradient_yy, gradient_xy; /* covariance of its central differences */
 } aid_maps;
 void aid_maps_done(aid_maps *maps);

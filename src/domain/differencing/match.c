@@ -69,7 +69,8 @@ static bool aperture_sum(const aperture *ap, double x, double y, double *ret_flu
     return true;
 }
 
-/* ---------------------------------------------------------------------------------- matching --- */
+/* ---------------------------------------------------------------------------------- matching ---
+ */
 
 typedef struct star_grid { /* reference stars by cells, for neighbours in O(1) */
     double cell;
@@ -80,9 +81,8 @@ typedef struct star_grid { /* reference stars by cells, for neighbours in O(1) *
 static aid_status star_grid_init(const aid_stars *stars, int width, int height, double cell,
                                  star_grid *grid, aid_error *err)
 {
-    *grid = (star_grid){.cell = cell,
-                        .nx = (int)(width / cell) + 1,
-                        .ny = (int)(height / cell) + 1};
+    *grid =
+        (star_grid){.cell = cell, .nx = (int)(width / cell) + 1, .ny = (int)(height / cell) + 1};
     AID_TRY(aid_new_array((size_t)grid->nx * (size_t)grid->ny, sizeof(int), "star grid",
                           &grid->first, err));
     AID_TRY(aid_new_array((size_t)AID_MAX(stars->count, 1), sizeof(int), "star grid", &grid->next,
@@ -123,8 +123,8 @@ static int nearest_star(const aid_stars *stars, const star_grid *grid, double x,
 
 static bool good_for_photometry(const aid_star *star)
 {
-    return !(star->flags & (AID_STAR_TRUNCATED | AID_STAR_SATURATED | AID_STAR_MASKED |
-                            AID_STAR_SHARP)) &&
+    return !(star->flags &
+             (AID_STAR_TRUNCATED | AID_STAR_SATURATED | AID_STAR_MASKED | AID_STAR_SHARP)) &&
            star->flux > 0.0;
 }
 
@@ -138,16 +138,15 @@ static bool measure_pair(const aperture *science, const aperture *reference, con
     if (!(fs > min_snr * sqrt(vs) && fr > min_snr * sqrt(vr)))
         return false;
     double ratio = fs / fr * reference->centre_fraction / science->centre_fraction;
-    *ret_star = (aid_matched_star){
-        .x = s->x,
-        .y = s->y,
-        .dx = s->x - r->x,
-        .dy = s->y - r->y,
-        .flux_science = fs / science->centre_fraction,
-        .flux_reference = fr / reference->centre_fraction,
-        .ratio = ratio,
-        .ratio_err = fabs(ratio) * sqrt(vs / (fs * fs) + vr / (fr * fr)),
-        .used = true};
+    *ret_star = (aid_matched_star){.x = s->x,
+                                   .y = s->y,
+                                   .dx = s->x - r->x,
+                                   .dy = s->y - r->y,
+                                   .flux_science = fs / science->centre_fraction,
+                                   .flux_reference = fr / reference->centre_fraction,
+                                   .ratio = ratio,
+                                   .ratio_err = fabs(ratio) * sqrt(vs / (fs * fs) + vr / (fr * fr)),
+                                   .used = true};
     return true;
 }
 
@@ -180,7 +179,8 @@ static aid_status match_stars(const aid_exposure *science, const aid_exposure *r
     return status;
 }
 
-/* ------------------------------------------------------------------------------- robust ratio --- */
+/* ------------------------------------------------------------------------------- robust ratio ---
+ */
 
 static void terms_at(double u, double v, double terms[6])
 {
@@ -207,8 +207,8 @@ double aid_flux_ratio_at(const aid_photometric_match *match, int width, int heig
 
 /* Weighted least squares through the stars in use; `floor` is the scatter that the errors do not
  * explain (flat fields, colour terms). */
-static aid_status fit_ratio(aid_photometric_match *match, double width, double height,
-                            double floor, aid_error *err)
+static aid_status fit_ratio(aid_photometric_match *match, double width, double height, double floor,
+                            aid_error *err)
 {
     int n = (match->degree + 1) * (match->degree + 2) / 2;
     double normal[36] = {0}, right[6] = {0};
@@ -217,8 +217,8 @@ static aid_status fit_ratio(aid_photometric_match *match, double width, double h
         if (!star->used)
             continue;
         double terms[6];
-        terms_at((star->x - 0.5 * width) / (0.5 * width),
-                 (star->y - 0.5 * height) / (0.5 * height), terms);
+        terms_at((star->x - 0.5 * width) / (0.5 * width), (star->y - 0.5 * height) / (0.5 * height),
+                 terms);
         double weight = 1.0 / (star->ratio_err * star->ratio_err + floor * floor);
         for (int j = 0; j < n; j++) {
             right[j] += weight * terms[j] * star->ratio;
@@ -237,7 +237,8 @@ static aid_status fit_ratio(aid_photometric_match *match, double width, double h
 static aid_status clip_stars(aid_photometric_match *match, double width, double height,
                              aid_error *err)
 {
-    AID_CLEANUP(aid_free_pointer) double *deviation = NULL, *pull = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    double *deviation = NULL, *pull = NULL;
     AID_TRY(aid_new_array((size_t)match->count, sizeof(double), "flux ratio", &deviation, err));
     AID_TRY(aid_new_array((size_t)match->count, sizeof(double), "flux ratio", &pull, err));
     for (int i = 0; i < match->count; i++) {
@@ -273,8 +274,8 @@ static aid_status ratio_from_stars(aid_photometric_match *match, double width, d
     match->coefficients[0] = median_ratio(match);
     for (int iteration = 0; iteration < 6; iteration++) {
         AID_TRY(clip_stars(match, width, height, err));
-        AID_TRY(fit_ratio(match, width, height, 0.5 * match->scatter * match->coefficients[0],
-                          err));
+        AID_TRY(
+            fit_ratio(match, width, height, 0.5 * match->scatter * match->coefficients[0], err));
     }
     match->ratio = match->coefficients[0];
     match->ratio_err = match->ratio * 1.2533 * match->scatter / sqrt(AID_MAX(match->used, 1));
@@ -297,10 +298,10 @@ aid_status aid_match_photometry(const aid_exposure *science, const aid_exposure 
         aid_note_add(notes, "subtract", "flux ratio from the zero points: only %d common stars",
                      match.count);
     } else if (status == AID_OK) {
-        status = AID_ERROR(err, AID_ERR_NUMERIC,
-                           "%s and %s: %d stars in common above S/N %g; the flux ratio needs %d",
-                           science->name, reference->name, match.count, min_snr,
-                           MIN_STARS_FOR_RATIO);
+        status =
+            AID_ERROR(err, AID_ERR_NUMERIC,
+                      "%s and %s: %d stars in common above S/N %g; the flux ratio needs %d",
+                      science->name, reference->name, match.count, min_snr, MIN_STARS_FOR_RATIO);
     }
     if (status != AID_OK) {
         free(match.stars);

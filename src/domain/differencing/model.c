@@ -59,8 +59,7 @@ static void psf_spectrum(const aid_subtraction *plan, const aid_psf *psf, double
     memset(pixels, 0, (size_t)grid * (size_t)grid * sizeof *pixels);
     for (int j = -radius; j <= radius; j++)
         for (int i = -radius; i <= radius; i++)
-            pixels[wrap(j, grid) * grid + wrap(i, grid)] =
-                stamp[(j + radius) * side + i + radius];
+            pixels[wrap(j, grid) * grid + wrap(i, grid)] = stamp[(j + radius) * side + i + radius];
     aid_fft_forward(plan->small_fft, pixels, ret_spectrum);
 }
 
@@ -129,13 +128,12 @@ static void fill_constant(float complex *spectrum, int modes, float value)
         spectrum[i] = CMPLXF(value, 0.0F);
 }
 
-void aid_local_model_evaluate(const aid_subtraction *plan, double x, double y,
-                              bool with_correction, aid_local_model *model)
+void aid_local_model_evaluate(const aid_subtraction *plan, double x, double y, bool with_correction,
+                              aid_local_model *model)
 {
     int modes = plan->grid * (plan->grid / 2 + 1);
     float complex *science_psf = model->psf, *reference_psf = model->scratch;
-    model->ratio =
-        aid_flux_ratio_at(plan->match, plan->tiling.width, plan->tiling.height, x, y);
+    model->ratio = aid_flux_ratio_at(plan->match, plan->tiling.width, plan->tiling.height, x, y);
     psf_spectrum(plan, &plan->science->psf, x, y, model->pixels, science_psf);
     psf_spectrum(plan, &plan->reference->psf, x, y, model->pixels, reference_psf);
     if (plan->method == AID_METHOD_ZOGY) { /* Pr N - f Pn R, in science units */

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------------------------- the plan --- */
+/* ---------------------------------------------------------------------------------- the plan ---
+ */
 
 /* Power spectrum of noise with the given correlation, 1 on average; never below 0.02, so that a
  * frequency that resampling has emptied is not divided by. */
@@ -14,8 +15,10 @@ static aid_status noise_power(const aid_noise_correlation *correlation, int size
                               const aid_fft *fft, float **ret_power, aid_error *err)
 {
     size_t modes = (size_t)size * (size_t)(size / 2 + 1);
-    AID_CLEANUP(aid_free_pointer) float *pixels = NULL, *power = NULL;
-    AID_CLEANUP(aid_free_pointer) float complex *spectrum = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    float *pixels = NULL, *power = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    float complex *spectrum = NULL;
     AID_TRY(aid_new_array((size_t)size * (size_t)size, sizeof *pixels, "noise", &pixels, err));
     AID_TRY(aid_new_array(modes, sizeof *spectrum, "noise", &spectrum, err));
     AID_TRY(aid_new_array(modes, sizeof *power, "noise", &power, err));
@@ -63,16 +66,16 @@ static void plan_geometry(aid_subtraction *plan)
     const aid_image *image = &plan->science->image;
     double narrow = AID_MIN(plan->science->psf.fwhm_px, plan->reference->psf.fwhm_px);
     double broad = AID_MAX(plan->science->psf.fwhm_px, plan->reference->psf.fwhm_px);
-    plan->psf_radius =
-        AID_MAX(plan->science->psf.radius_px, plan->reference->psf.radius_px);
+    plan->psf_radius = AID_MAX(plan->science->psf.radius_px, plan->reference->psf.radius_px);
     plan->taper_px = AID_CLAMP(2.3 * narrow, 5.0, 24.0);
     plan->convolve_science = plan->science->psf.fwhm_px < plan->reference->psf.fwhm_px;
     plan->grid = aid_fft_good_size(AID_MAX(AID_SMALL_GRID_MIN, 4 * plan->psf_radius));
-    plan->tiling = aid_tiling_plan(image->width, image->height,
-                                   AID_MAX(20, (int)ceil(4.0 * broad)));
+    plan->tiling =
+        aid_tiling_plan(image->width, image->height, AID_MAX(20, (int)ceil(4.0 * broad)));
 }
 
-/* --------------------------------------------------------------------------------- work space --- */
+/* --------------------------------------------------------------------------------- work space ---
+ */
 
 typedef struct workspace { /* of one worker */
     aid_local_model model;
@@ -99,9 +102,9 @@ static void workspace_done(workspace *space)
 static aid_status workspace_init(const aid_subtraction *plan, workspace *space, aid_error *err)
 {
     size_t size = (size_t)plan->tiling.size, modes = size * (size / 2 + 1);
-    float complex **spectra[] = {&space->science,    &space->reference, &space->kernel,
-                                 &space->target,     &space->work,      &space->difference,
-                                 &space->score,      &space->part};
+    float complex **spectra[] = {&space->science, &space->reference, &space->kernel,
+                                 &space->target,  &space->work,      &space->difference,
+                                 &space->score,   &space->part};
     float **windows[] = {&space->window, &space->smooth};
     for (size_t i = 0; i < AID_COUNT_OF(spectra); i++)
         AID_TRY(aid_new_array(modes, sizeof **spectra[i], "tile", spectra[i], err));
@@ -158,8 +161,8 @@ static aid_status convolve_tile(void *context, const aid_tile *tile, int worker,
     workspace *space = &job->spaces[worker];
     const aid_exposure *sharp = plan->convolve_science ? plan->science : plan->reference;
     aid_local_model_evaluate(plan, tile->centre_x, tile->centre_y, false, &space->model);
-    aid_small_to_tile(plan, plan->convolve_science ? space->model.a : space->model.b,
-                      &space->model, space->window, space->kernel);
+    aid_small_to_tile(plan, plan->convolve_science ? space->model.a : space->model.b, &space->model,
+                      space->window, space->kernel);
     aid_tile_load(tiling, tile, &sharp->image, space->window);
     aid_fft_forward(plan->fft, space->window, space->science);
     multiply((float *)space->science, (float *)space->kernel, tile_modes(plan),
@@ -173,11 +176,11 @@ static aid_status convolve_tile(void *context, const aid_tile *tile, int worker,
 /* ---------------------------------------------------------------- second pass: D, S, S_R, V --- */
 
 typedef struct tile_sums {
-    double norm;                    /* F = mean |A Pn|^2/den */
-    double science, reference;      /* mean |kN|^2 pN and |kR|^2 pR */
+    double norm;                           /* F = mean |A Pn|^2/den */
+    double science, reference;             /* mean |kN|^2 pN and |kR|^2 pR */
     double white_science, white_reference; /* the same for white noise */
-    double xx, yy, xy;              /* of the gradient of S */
-    double difference_scale;        /* sqrt(den(0))/A(0) */
+    double xx, yy, xy;                     /* of the gradient of S */
+    double difference_scale;               /* sqrt(den(0))/A(0) */
 } tile_sums;
 
 /* kN and kR on the small grid (into model->a and model->b), and all sums: they are smooth enough in
@@ -271,8 +274,8 @@ AID_HOT static void smooth_rows(const float *restrict in, int size, float *restr
         const float *row = in + (int64_t)y * size;
         float *to = out + (int64_t)y * size;
         for (int x = 3; x < size - 3; x++)
-            to[x] = w0 * row[x] + w1 * (row[x - 1] + row[x + 1]) +
-                    w2 * (row[x - 2] + row[x + 2]) + w3 * (row[x - 3] + row[x + 3]);
+            to[x] = w0 * row[x] + w1 * (row[x - 1] + row[x + 1]) + w2 * (row[x - 2] + row[x + 2]) +
+                    w3 * (row[x - 3] + row[x + 3]);
     }
 }
 
@@ -283,8 +286,7 @@ AID_HOT static void smooth_columns(const float *restrict in, int size, float *re
         for (int x = 0; x < size; x++) {
             const float *at = in + (int64_t)y * size + x;
             float value = w0 * at[0] + w1 * (at[-size] + at[size]) +
-                          w2 * (at[-2 * size] + at[2 * size]) +
-                          w3 * (at[-3 * size] + at[3 * size]);
+                          w2 * (at[-2 * size] + at[2 * size]) + w3 * (at[-3 * size] + at[3 * size]);
             out[(int64_t)y * size + x] = value > 0.0F ? value : 0.0F;
         }
 }
@@ -357,8 +359,7 @@ static void load_model(const aid_subtraction *plan, workspace *space, spectra *i
     aid_small_to_tile(plan, model->psf, model, space->window, space->target);
     in->psf = (float *)space->target;
     bool a_is_kernel = plan->method == AID_METHOD_ZOGY || plan->convolve_science;
-    aid_small_to_tile(plan, a_is_kernel ? model->a : model->b, model, space->window,
-                      space->kernel);
+    aid_small_to_tile(plan, a_is_kernel ? model->a : model->b, model, space->window, space->kernel);
     in->a = a_is_kernel ? (float *)space->kernel : NULL;
     in->b = a_is_kernel ? NULL : (float *)space->kernel;
     if (plan->method == AID_METHOD_ZOGY) {
@@ -416,8 +417,7 @@ static aid_status maps_init(const aid_subtraction *plan, aid_maps *maps, aid_err
 {
     const aid_tiling *tiling = &plan->tiling;
     aid_image *images[] = {&maps->flux, &maps->flux_reference, &maps->variance};
-    aid_mesh *meshes[] = {&maps->norm, &maps->gradient_xx, &maps->gradient_yy,
-                          &maps->gradient_xy};
+    aid_mesh *meshes[] = {&maps->norm, &maps->gradient_xx, &maps->gradient_yy, &maps->gradient_xy};
     if (!maps->difference.data)
         AID_TRY(aid_image_init(tiling->width, tiling->height, &maps->difference, err));
     memset(maps->difference.data, 0,
@@ -425,8 +425,8 @@ static aid_status maps_init(const aid_subtraction *plan, aid_maps *maps, aid_err
     for (size_t i = 0; i < AID_COUNT_OF(images); i++)
         AID_TRY(aid_image_init(tiling->width, tiling->height, images[i], err));
     for (size_t i = 0; i < AID_COUNT_OF(meshes); i++)
-        AID_TRY(aid_mesh_init(tiling->width, tiling->height, tiling->nx, tiling->ny, meshes[i],
-                              err));
+        AID_TRY(
+            aid_mesh_init(tiling->width, tiling->height, tiling->nx, tiling->ny, meshes[i], err));
     return AID_OK;
 }
 
@@ -442,7 +442,8 @@ void aid_maps_done(aid_maps *maps)
     aid_mesh_done(&maps->gradient_xy);
 }
 
-/* ---------------------------------------------------------------------------------- the whole --- */
+/* ---------------------------------------------------------------------------------- the whole ---
+ */
 
 /* Bits of both images, and how far around them a filter is spoilt: a pixel that was filled in hurts
  * its own PSF's width, a saturated star much more. */
@@ -460,8 +461,8 @@ static aid_status make_mask(const aid_subtraction *plan, aid_pool *pool, aid_mas
     }
     double fwhm = AID_MAX(plan->science->psf.fwhm_px, plan->reference->psf.fwhm_px);
     const uint8_t single = AID_MASK_BAD | AID_MASK_COSMIC_RAY | AID_MASK_NO_DATA;
-    aid_status status = aid_mask_grow(&mask, single, AID_CLAMP(1.1 * fwhm, 2.0, 4.2),
-                                      AID_MASK_GROWN, pool, err);
+    aid_status status =
+        aid_mask_grow(&mask, single, AID_CLAMP(1.1 * fwhm, 2.0, 4.2), AID_MASK_GROWN, pool, err);
     if (status == AID_OK)
         status = aid_mask_grow(&mask, AID_MASK_SATURATED, AID_CLAMP(4.0 * fwhm, 15.5, 48.0),
                                AID_MASK_GROWN, pool, err);
@@ -478,7 +479,8 @@ static aid_status make_mask(const aid_subtraction *plan, aid_pool *pool, aid_mas
     return AID_OK;
 }
 
-/* The kernel's correction where the objects allow one; otherwise plain ZOGY, unless asked not to. */
+/* The kernel's correction where the objects allow one; otherwise plain ZOGY, unless asked not to.
+ */
 static aid_status choose_kernel(aid_subtraction *plan, aid_method wanted, tile_job *job,
                                 aid_difference *difference, aid_pool *pool, aid_error *err)
 {
@@ -499,13 +501,13 @@ static aid_status subtract(aid_subtraction *plan, const aid_difference_options *
     plan_geometry(plan);
     AID_TRY(plan_spectra(plan, err));
     AID_TRY(make_mask(plan, pool, &difference->mask, err));
-    AID_CLEANUP(aid_maps_done) aid_maps maps = {0};
+    AID_CLEANUP(aid_maps_done)
+    aid_maps maps = {0};
     AID_TRY(aid_image_init(plan->tiling.width, plan->tiling.height, &maps.difference, err));
     tile_job job = {.plan = plan, .convolved = &maps.difference, .maps = &maps};
     AID_TRY(choose_kernel(plan, options->method, &job, difference, pool, err));
     if (plan->method == AID_METHOD_ZOGY && options->method == AID_METHOD_AUTO)
-        aid_note_add(notes, "subtract",
-                     "plain ZOGY: %d objects are too few to fit the kernel on",
+        aid_note_add(notes, "subtract", "plain ZOGY: %d objects are too few to fit the kernel on",
                      difference->kernel_objects);
     AID_TRY(maps_init(plan, &maps, err));
     AID_TRY(run_tiles(&job, subtract_tile, pool, err));
@@ -537,8 +539,7 @@ aid_status aid_subtract(const aid_exposure *science, const aid_exposure *referen
     AID_TRY(check_inputs(science, reference, err));
     aid_difference difference = {.kernel_sum = 1.0};
     AID_TRY(aid_match_photometry(science, reference, notes, &difference.match, err));
-    aid_subtraction plan = {
-        .science = science, .reference = reference, .match = &difference.match};
+    aid_subtraction plan = {.science = science, .reference = reference, .match = &difference.match};
     aid_status status = subtract(&plan, options, pool, notes, &difference, err);
     plan_done(&plan);
     if (status != AID_OK) {

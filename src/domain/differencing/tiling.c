@@ -76,8 +76,8 @@ void aid_tile_load(const aid_tiling *tiling, const aid_tile *tile, const aid_ima
                aid_image_row(image, y) + first_x, (size_t)(last_x - first_x) * sizeof *window);
 }
 
-/* The share of tile `index` at pixel `at`: 1 in its core, falling to 0 over the ramp around the lines
- * between cores; there are no neighbours beyond the image, so no ramps there. */
+/* The share of tile `index` at pixel `at`: 1 in its core, falling to 0 over the ramp around the
+ * lines between cores; there are no neighbours beyond the image, so no ramps there. */
 static double share(int at, int index, int count, int core, int ramp)
 {
     double left = index > 0 ? (at + 0.5 - (index * core - ramp)) / (2.0 * ramp) : 1.0;

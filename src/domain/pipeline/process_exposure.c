@@ -2,26 +2,26 @@
 
 #include <string.h>
 
-typedef struct run {
+typedef struct pair_run {
     const aid_process_options *options;
     aid_pool *pool;
     const aid_stage_observer *observer;
     aid_process_result *result;
-} run;
+} pair_run;
 
-static aid_status begin(const run *run, const char *stage, aid_error *err)
+static aid_status begin(const pair_run *run, const char *stage, aid_error *err)
 {
     return run->observer ? run->observer->begin(run->observer->context, stage, err) : AID_OK;
 }
 
-static aid_status end(const run *run, const char *stage, aid_status status)
+static aid_status end(const pair_run *run, const char *stage, aid_status status)
 {
     if (run->observer)
         run->observer->end(run->observer->context, stage);
     return status;
 }
 
-static aid_status prepare(const run *run, const aid_prepare_input *science,
+static aid_status prepare(const pair_run *run, const aid_prepare_input *science,
                           const aid_prepare_input *reference, aid_exposure *ret_reference,
                           aid_error *err)
 {
@@ -32,15 +32,15 @@ static aid_status prepare(const run *run, const aid_prepare_input *science,
                                 ret_reference, err);
 }
 
-static aid_status subtract(const run *run, const aid_exposure *science, aid_difference *difference,
-                           aid_error *err)
+static aid_status subtract(const pair_run *run, const aid_exposure *science,
+                           aid_difference *difference, aid_error *err)
 {
     aid_process_result *result = run->result;
     return aid_subtract(science, &result->reference, &run->options->difference, run->pool,
                         &result->notes, difference, err);
 }
 
-static aid_status detect(const run *run, const aid_exposure *science,
+static aid_status detect(const pair_run *run, const aid_exposure *science,
                          const aid_difference *difference, aid_candidates *candidates,
                          aid_error *err)
 {
@@ -50,7 +50,7 @@ static aid_status detect(const run *run, const aid_exposure *science,
 }
 
 /* The same subtraction and detection on a copy of the science image with sources of known flux. */
-static aid_status inject(const run *run, aid_error *err)
+static aid_status inject(const pair_run *run, aid_error *err)
 {
     aid_process_result *result = run->result;
     aid_exposure injected = result->science; /* borrows everything but the pixels */
@@ -77,18 +77,19 @@ static aid_status inject(const run *run, aid_error *err)
         AID_TRY(end(run, name, expression));                                                       \
     } while (0)
 
-static aid_status every_stage(const run *run, const aid_prepare_input *science,
+static aid_status every_stage(const pair_run *run, const aid_prepare_input *science,
                               const aid_prepare_input *reference, aid_error *err)
 {
     aid_process_result *result = run->result;
-    AID_CLEANUP(aid_exposure_done) aid_exposure raw_reference = {0};
+    AID_CLEANUP(aid_exposure_done)
+    aid_exposure raw_reference = {0};
     STAGE(run, "prepare", prepare(run, science, reference, &raw_reference, err));
     STAGE(run, "register",
           aid_register(&result->science, &raw_reference, &run->options->registration, run->pool,
                        &result->notes, &result->registration, err));
     STAGE(run, "resample",
-          aid_resample_reference(&raw_reference, &result->registration, &result->science,
-                                 run->pool, &result->notes, &result->reference, err));
+          aid_resample_reference(&raw_reference, &result->registration, &result->science, run->pool,
+                                 &result->notes, &result->reference, err));
     STAGE(run, "subtract", subtract(run, &result->science, &result->difference, err));
     STAGE(run, "detect",
           detect(run, &result->science, &result->difference, &result->candidates, err));
@@ -104,7 +105,7 @@ aid_status aid_process_exposure(const aid_prepare_input *science,
                                 aid_error *err)
 {
     *ret_result = (aid_process_result){0};
-    run run = {options, pool, observer, ret_result};
+    pair_run run = {options, pool, observer, ret_result};
     aid_status status = every_stage(&run, science, reference, err);
     if (status != AID_OK)
         aid_process_result_done(ret_result);

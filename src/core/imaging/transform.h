@@ -23,11 +23,38 @@ void aid_transform_apply(const aid_transform *transform, double x, double y, dou
 /* d(x_in, y_in)/d(x, y): determinant, for flux per pixel. */
 double aid_transform_jacobian(const aid_transform *transform, double x, double y);
 
-/* Least squares through `count` pairs (output x, y -> input u, v) with weights (NULL = 1).
+/* The derivatives themselves: ret_matrix = {dx_in/dx, dx_in/dy, dy_in/dx, dy_in/dy}. */
+void aid_transform_matrix(const aid_transform *transform, double x, double y, double ret_matrix[4]);
+
+/* The map along one output row: x_in = sum ret_x[i] u^i, y_in = sum ret_y[i] u^i. */
+void aid_transform_row(const aid_transform *transform, double y,
+                       double ret_x[AID_TRANSFORM_MAX_DEGREE + 1],
+                       double ret_y[AID_TRANSFORM_MAX_DEGREE + 1]);
+
+/* The output position that maps to input (x_in, y_in), by Newton's method to 1e-9 px. false where
+ * the map cannot be inverted; outputs are untouched then. */
+bool aid_transform_invert(const aid_transform *transform, double x_in, double y_in, double *ret_x,
+                          double *ret_y);
+
+/* Least squares through `count` pairs (output x, y -> input u, v) with weights (NULL = 1). Degree 0
+ * is a constant: of use where u, v are differences that another transform leaves.
  * Fails with AID_ERR_NUMERIC when the points do not determine the degree. */
 AID_MUST_USE aid_status aid_transform_fit(const double *x, const double *y, const double *u,
                                           const double *v, const double *weight, int count,
                                           int degree, int width, int height,
                                           aid_transform *ret_transform, aid_error *err);
+
+typedef struct aid_transform_points {
+    const double *x, *y;
+    const double *weight; /* NULL = 1 */
+    int count;
+} aid_transform_points;
+
+/* What a fit of `fitted->degree` through `points` knows least about: the largest variance of the
+ * fitted map at the positions `at` (their weights are ignored), for weights that are inverse
+ * variances. Frame (x0, y0, scale) and degree are those of `fitted`. INFINITY when the points do
+ * not determine the degree. */
+double aid_transform_worst_variance(const aid_transform *fitted, const aid_transform_points *points,
+                                    const aid_transform_points *at);
 
 #endif

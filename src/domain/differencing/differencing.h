@@ -45,9 +45,12 @@ typedef struct aid_difference {
     aid_image score;      /* S_corr: unit variance where nothing changed; NaN = not searched */
     aid_image flux;       /* of a point source at each pixel, science unit */
     aid_image flux_err;
-    aid_image motion; /* Z^2: chi^2 with 2 degrees of freedom where nothing moved */
-    aid_mask mask;    /* bits of both images, the reference's with AID_MASK_REFERENCE */
-    aid_image psf;    /* P_D at the field centre, unit sum, odd side, centred */
+    aid_image motion;            /* Z^2: chi^2 with 2 degrees of freedom where nothing moved */
+    aid_mask mask;               /* bits of both images, the reference's with AID_MASK_REFERENCE */
+    aid_image psf;               /* P_D at the field centre, unit sum, odd side, centred */
+    aid_image psf_science_pixel; /* what D makes of one struck pixel of the science image, */
+    aid_image psf_reference_pixel; /* and of the reference, its sign turned; same scale as psf */
+    double noise_difference;       /* of D on average sky at the field centre, science unit */
     aid_photometric_match match;
     aid_method method;      /* that was used */
     bool convolved_science; /* false: the reference was convolved */

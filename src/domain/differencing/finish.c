@@ -316,49 +316,67 @@ static aid_status measure_honesty(const finish_job *job, aid_pool *pool, aid_err
     return AID_OK;
 }
 
-/* P_D at the field centre: PT/sqrt(den), on the small grid, as a stamp of unit sum. */
-static aid_status difference_psf(const aid_subtraction *plan, aid_difference *difference,
-                                 aid_error *err)
+/* A spectrum on the small grid as a stamp with its centre in the middle. */
+static aid_status stamp_of(const aid_subtraction *plan, float complex *spectrum, float *pixels,
+                           aid_image *ret_stamp, aid_error *err)
 {
-    int grid = plan->grid, columns = grid / 2 + 1, radius = AID_MIN(plan->psf_radius, grid / 2 - 1);
+    int grid = plan->grid, radius = AID_MIN(plan->psf_radius, grid / 2 - 1);
+    AID_TRY(aid_image_init(2 * radius + 1, 2 * radius + 1, ret_stamp, err));
+    aid_fft_inverse(plan->small_fft, spectrum, pixels);
+    for (int j = -radius; j <= radius; j++)
+        for (int i = -radius; i <= radius; i++)
+            aid_image_row(ret_stamp, j + radius)[i + radius] =
+                pixels[((j + grid) % grid) * grid + (i + grid) % grid];
+    return AID_OK;
+}
+
+static void scale_stamp(aid_image *stamp, double factor)
+{
+    for (int64_t i = 0; i < (int64_t)stamp->width * stamp->height; i++)
+        stamp->data[i] = (float)((double)stamp->data[i] * factor);
+}
+
+/* Diameter of the circle that has the area above half the peak; the rim pixels count in part. */
+static double stamp_fwhm(const aid_image *stamp)
+{
+    double peak = (double)aid_image_row(stamp, stamp->height / 2)[stamp->width / 2], area = 0.0;
+    for (int64_t i = 0; i < (int64_t)stamp->width * stamp->height; i++)
+        area += AID_CLAMP(((double)stamp->data[i] / peak - 0.5) * 2.0 + 0.5, 0.0, 1.0);
+    return 2.0 * sqrt(area / 3.14159265358979323846);
+}
+
+/* D's responses at the field centre: A Pn, A and B, each over sqrt(den); P_D gets unit sum. */
+static aid_status difference_psf(const aid_subtraction *plan, aid_local_model *model,
+                                 aid_difference *difference, aid_error *err)
+{
+    int modes = plan->grid * (plan->grid / 2 + 1);
     double x = 0.5 * plan->tiling.width, y = 0.5 * plan->tiling.height;
     double sn = aid_mesh_at(&plan->science->noise, x, y);
     double sr = aid_mesh_at(&plan->reference->noise, x, y);
-    aid_local_model model;
-    AID_TRY(aid_local_model_init(plan, &model, err));
-    aid_status status = aid_image_init(2 * radius + 1, 2 * radius + 1, &difference->psf, err);
-    if (status != AID_OK) {
-        aid_local_model_done(&model);
-        return status;
-    }
-    aid_local_model_evaluate(plan, x, y, true, &model);
-    for (int k = 0; k < grid * columns; k++) {
-        float ar = crealf(model.a[k]), ai = cimagf(model.a[k]);
-        float br = crealf(model.b[k]), bi = cimagf(model.b[k]);
-        float pr = crealf(model.psf[k]), pi = cimagf(model.psf[k]);
+    aid_local_model_evaluate(plan, x, y, true, model);
+    for (int k = 0; k < modes; k++) {
+        float ar = crealf(model->a[k]), ai = cimagf(model->a[k]);
+        float br = crealf(model->b[k]), bi = cimagf(model->b[k]);
+        float pr = crealf(model->psf[k]), pi = cimagf(model->psf[k]);
         float den = (ar * ar + ai * ai) * (float)(sn * sn) * plan->small_power_science[k] +
                     (br * br + bi * bi) * (float)(sr * sr) * plan->small_power_reference[k];
         float scale = 1.0F / sqrtf(den);
-        model.a[k] = CMPLXF((ar * pr - ai * pi) * scale, (ar * pi + ai * pr) * scale);
+        if (k == 0)
+            difference->noise_difference = (double)(1.0F / (scale * ar));
+        model->psf[k] = CMPLXF((ar * pr - ai * pi) * scale, (ar * pi + ai * pr) * scale);
+        model->a[k] = CMPLXF(ar * scale, ai * scale);
+        model->b[k] = CMPLXF(br * scale, bi * scale);
     }
-    aid_fft_inverse(plan->small_fft, model.a, model.pixels);
-    double sum = 0.0, peak = 0.0;
-    for (int j = -radius; j <= radius; j++)
-        for (int i = -radius; i <= radius; i++)
-            sum += (double)model.pixels[((j + grid) % grid) * grid + (i + grid) % grid];
-    for (int j = -radius; j <= radius; j++)
-        for (int i = -radius; i <= radius; i++) {
-            double value = (double)model.pixels[((j + grid) % grid) * grid + (i + grid) % grid];
-            aid_image_row(&difference->psf, j + radius)[i + radius] = (float)(value / sum);
-            peak = AID_MAX(peak, value / sum);
-        }
-    double area = 0.0; /* pixels above half the peak, the rim ones in part */
-    for (int j = 0; j < 2 * radius + 1; j++)
-        for (int i = 0; i < 2 * radius + 1; i++)
-            area += AID_CLAMP(
-                ((double)aid_image_row(&difference->psf, j)[i] / peak - 0.5) * 2.0 + 0.5, 0.0, 1.0);
-    difference->fwhm_px = 2.0 * sqrt(area / 3.14159265358979323846);
-    aid_local_model_done(&model);
+    AID_TRY(stamp_of(plan, model->psf, model->pixels, &difference->psf, err));
+    AID_TRY(stamp_of(plan, model->a, model->pixels, &difference->psf_science_pixel, err));
+    AID_TRY(stamp_of(plan, model->b, model->pixels, &difference->psf_reference_pixel, err));
+    double sum = 0.0;
+    for (int64_t i = 0; i < (int64_t)difference->psf.width * difference->psf.height; i++)
+        sum += (double)difference->psf.data[i];
+    scale_stamp(&difference->psf, 1.0 / sum);
+    scale_stamp(&difference->psf_science_pixel, 1.0 / sum);
+    scale_stamp(&difference->psf_reference_pixel, 1.0 / sum);
+    difference->fwhm_px = stamp_fwhm(&difference->psf);
     return AID_OK;
 }
 
@@ -368,7 +386,10 @@ aid_status aid_finish_maps(const aid_subtraction *plan, aid_maps *maps,
 {
     AID_CLEANUP(aid_mesh_done)
     aid_mesh wings = {0};
-    AID_TRY(difference_psf(plan, difference, err));
+    AID_CLEANUP(aid_local_model_done)
+    aid_local_model model = {0};
+    AID_TRY(aid_local_model_init(plan, &model, err));
+    AID_TRY(difference_psf(plan, &model, difference, err));
     measure_astrometric_noise(options, difference);
     finish_job job = {.plan = plan, .maps = maps, .difference = difference, .wings = &wings};
     job.variance_x = difference->astrometric_x_px * difference->astrometric_x_px;

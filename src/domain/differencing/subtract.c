@@ -558,6 +558,8 @@ void aid_difference_done(aid_difference *difference)
     aid_image_done(&difference->flux_err);
     aid_image_done(&difference->motion);
     aid_image_done(&difference->psf);
+    aid_image_done(&difference->psf_science_pixel);
+    aid_image_done(&difference->psf_reference_pixel);
     aid_mask_done(&difference->mask);
     free(difference->match.stars);
     *difference = (aid_difference){0};

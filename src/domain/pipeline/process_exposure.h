@@ -19,17 +19,17 @@ typedef struct aid_process_options {
     aid_registration_options registration;
     aid_difference_options difference;
     aid_detection_options detection;
-    int inject;               /* how many sources; 0: none */
-    uint64_t seed;            /* of the injection */
+    int inject;    /* how many sources; 0: none */
+    uint64_t seed; /* of the injection */
 } aid_process_options;
 
 typedef struct aid_process_result {
     aid_exposure science;
-    aid_exposure reference;   /* on the science grid */
+    aid_exposure reference; /* on the science grid */
     aid_registration registration;
     aid_difference difference;
     aid_candidates candidates;
-    aid_injection injection;  /* count 0 when not asked for */
+    aid_injection injection; /* count 0 when not asked for */
     aid_notes notes;
 } aid_process_result;
 

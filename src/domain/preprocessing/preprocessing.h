@@ -10,12 +10,13 @@
 
 #include <math.h>
 
-/* ------------------------------------------------------------------------------- preparation --- */
+/* ------------------------------------------------------------------------------- preparation ---
+ */
 
 typedef struct aid_prepare_input {
-    const char *name;      /* the file's name, for messages */
-    aid_image *take_image; /* raw pixels; emptied */
-    aid_mask *take_mask;   /* AID_MASK_BAD and AID_MASK_SATURATED bits; may be empty; emptied */
+    const char *name;          /* the file's name, for messages */
+    aid_image *take_image;     /* raw pixels; emptied */
+    aid_mask *take_mask;       /* AID_MASK_BAD and AID_MASK_SATURATED bits; may be empty; emptied */
     const aid_image *variance; /* stated variance of the pixels; may be NULL or empty */
     const aid_header *header;
 } aid_prepare_input;
@@ -33,8 +34,8 @@ typedef struct aid_prepare_options { /* NaN: from the header, the camera profile
     }
 
 /* Mask (NaN, saturation and bleeding, bad columns, user's mask), background, noise and its
- * correlation, gain, stars, PSF, WCS, epoch, zero point. Fails with AID_ERR_INVALID when nothing can
- * be done with the image (all NaN, constant, all masked ...). Few or no stars are a note. */
+ * correlation, gain, stars, PSF, WCS, epoch, zero point. Fails with AID_ERR_INVALID when nothing
+ * can be done with the image (all NaN, constant, all masked ...). Few or no stars are a note. */
 AID_MUST_USE aid_status aid_prepare_exposure(const aid_prepare_input *input,
                                              const aid_prepare_options *options, aid_pool *pool,
                                              aid_notes *notes, aid_exposure *ret_exposure,
@@ -51,7 +52,8 @@ AID_MUST_USE aid_status aid_measure_noise_correlation(const aid_exposure *exposu
                                                       aid_noise_correlation *ret_correlation,
                                                       aid_error *err);
 
-/* ------------------------------------------------------------------------------ registration --- */
+/* ------------------------------------------------------------------------------ registration ---
+ */
 
 typedef struct aid_registration {
     aid_transform transform; /* science pixel -> reference pixel */
@@ -59,10 +61,12 @@ typedef struct aid_registration {
     int matched;             /* stars in the final fit */
     double rms_px;           /* per axis, of the fit, robust; NaN without stars */
     double rms_x_px, rms_y_px;
-    double systematic_px;    /* per axis: rms that centroid noise does not explain, >= 0 */
-    double shift_px, rotation_deg, scale; /* of the linear part; scale = reference px per science px */
-    double overlap;          /* fraction of the science image that the reference covers */
-    double correlation;      /* normalised cross-correlation of the registered images, -1..1; NaN unknown */
+    double systematic_px; /* per axis: rms that centroid noise does not explain, >= 0 */
+    double shift_px, rotation_deg,
+        scale;      /* of the linear part; scale = reference px per science px */
+    double overlap; /* fraction of the science image that the reference covers */
+    double
+        correlation; /* normalised cross-correlation of the registered images, -1..1; NaN unknown */
 } aid_registration;
 
 typedef struct aid_registration_options {

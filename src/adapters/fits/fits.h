@@ -67,7 +67,8 @@ struct aid_table;
 AID_MUST_USE aid_status aid_fits_put_table(aid_fits_writer *writer, const char *extname,
                                            const struct aid_table *table, const aid_header *cards,
                                            aid_error *err);
-/* Completes the file under its final name and releases the writer, also on failure. */
+/* Completes the file under its final name and releases the writer, also on failure. Fails when any
+ * put failed before. */
 AID_MUST_USE aid_status aid_fits_commit(aid_fits_writer *writer, aid_error *err);
 /* Drops everything; NULL is fine. */
 void aid_fits_abandon(aid_fits_writer *writer);

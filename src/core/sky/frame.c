@@ -228,7 +228,7 @@ aid_status aid_sky_frame_from_header(const aid_header *header, bool galactic,
         *ret_frame = frame;
         return AID_OK;
     }
-    system_kind system;
+    system_kind system = SYSTEM_ABSENT;
     double equinox = NAN;
     AID_TRY(read_system(header, &system, err));
     if (system != SYSTEM_ICRS)

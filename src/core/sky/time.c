@@ -35,7 +35,7 @@ static bool take_number(const char **text, size_t digits, char separator, int *r
     size_t length = strspn(*text, "0123456789");
     if (length < 1 || length > digits || (separator && (*text)[length] != separator))
         return false;
-    *ret_value = atoi(*text);
+    *ret_value = (int)strtol(*text, NULL, 10);
     *text += length + (separator ? 1 : 0);
     return true;
 }

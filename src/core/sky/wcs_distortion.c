@@ -101,7 +101,7 @@ static aid_status parse_tpv(const aid_header *header, struct aid_wcs *wcs, aid_e
     for (int i = header->count - 1; i >= 0; i--) { /* backwards, so that the first of two counts */
         int axis, m;
         double value = 0.0;
-        bool found;
+        bool found = false;
         if (!aid_wcs_pv_keyword(header->cards[i].keyword, &axis, &m))
             continue;
         AID_TRY(aid_wcs_number(header, header->cards[i].keyword, &value, &found, err));

@@ -40,7 +40,7 @@ static axis_keyword on_axis(const char *stem, int axis)
 static aid_status required_number(const aid_header *header, const char *stem, int axis,
                                   double *ret_value, aid_error *err)
 {
-    bool found;
+    bool found = false;
     axis_keyword keyword = on_axis(stem, axis);
     AID_TRY(aid_wcs_number(header, keyword.text, ret_value, &found, err));
     if (!found)
@@ -59,7 +59,7 @@ bool aid_wcs_pv_keyword(const char *keyword, int *ret_axis, int *ret_index)
     if (length < 1 || length > 2 || digits[length] || (length == 2 && digits[0] == '0'))
         return false;
     *ret_axis = keyword[2] - '0';
-    *ret_index = atoi(digits);
+    *ret_index = (int)strtol(digits, NULL, 10);
     return true;
 }
 
@@ -244,7 +244,7 @@ static aid_status read_matrix(const aid_header *header, const char *const names[
     *ret_first = -1;
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++) {
-            bool found;
+            bool found = false;
             AID_TRY(aid_wcs_number(header, names[i][j], &matrix[i][j], &found, err));
             if (!found)
                 continue;
@@ -330,7 +330,7 @@ static aid_status projection_parameters(const aid_header *header, const struct a
 {
     for (int i = header->count - 1; i >= 0; i--) { /* backwards, so that the first of two counts */
         int axis, m;
-        bool found;
+        bool found = false;
         double value = 0.0;
         const char *keyword = header->cards[i].keyword;
         if (!aid_wcs_pv_keyword(keyword, &axis, &m))
@@ -388,7 +388,7 @@ static aid_status set_projection(const aid_header *header, const char *code, str
     celini(cel);
     memcpy(cel->prj.code, code, 4);
     for (int i = 0; i < 2; i++) {
-        double degrees;
+        double degrees = 1.0;
         AID_TRY(required_number(header, "CRVAL", i + 1, &crval[i], err));
         AID_TRY(unit_of_axis(header, i + 1, &degrees, err));
         crval[i] *= degrees;

@@ -4,7 +4,7 @@
 add_library(aid_flags INTERFACE)
 target_include_directories(aid_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(aid_flags INTERFACE _POSIX_C_SOURCE=200809L)
-target_compile_options(aid_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wno-format-truncation
+target_compile_options(aid_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
     -ffp-contract=off -fno-math-errno -fno-trapping-math -fno-omit-frame-pointer -fvisibility=hidden)
 if(AID_WERROR)
     target_compile_options(aid_flags INTERFACE -Werror)

@@ -7,6 +7,10 @@
 #include <complex.h>
 #include <stdint.h>
 
+#ifndef CMPLXF /* glibc defines it for gcc alone */
+#define CMPLXF(real, imaginary) __builtin_complex((float)(real), (float)(imaginary))
+#endif
+
 typedef struct aid_fft aid_fft;
 
 /* A plan for [height][width] reals <-> [height][width/2+1] complex. Made under a lock; executing is

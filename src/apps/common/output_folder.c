@@ -1,0 +1,255 @@
+#define _GNU_SOURCE /* renameat2, flock */
+#include "apps/common/output_folder.h"
+
+#include "adapters/files/files.h"
+#include "core/base/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct aid_output_folder {
+    char path[AID_MAX_PATH];   /* where it is to be */
+    char hidden[AID_MAX_PATH]; /* where it is written */
+    const char *const *names;
+    int lock; /* descriptor of the hidden folder, locked */
+};
+
+/* For the signal handler; a program has one at a time. */
+static aid_output_folder *volatile unfinished;
+
+void aid_output_folder_path(const aid_output_folder *folder, const char *name,
+                            char ret_path[AID_MAX_PATH])
+{
+    snprintf(ret_path, AID_MAX_PATH, "%s/%s", folder->hidden, name);
+}
+
+void aid_output_folder_final_path(const aid_output_folder *folder, const char *name,
+                                  char ret_path[AID_MAX_PATH])
+{
+    snprintf(ret_path, AID_MAX_PATH, "%s/%s", folder->path, name);
+}
+
+static aid_status failure(const char *path, const char *what, aid_error *err)
+{
+    AID_FAIL(err, AID_ERR_IO, "%s: %s: %s", path, what, strerror(errno));
+}
+
+/* --------------------------------------------------------------------------------------- begin */
+
+/* "results/" -> "results"; a link to a folder -> that folder; "." and ".." -> their real names. */
+static aid_status settle_path(const char *path, char settled[AID_MAX_PATH], aid_error *err)
+{
+    struct stat status;
+    int n = snprintf(settled, AID_MAX_PATH, "%s", path);
+    if (n < 1 || n >= AID_MAX_PATH - 16)
+        AID_FAIL(err, AID_ERR_USAGE, "the output folder's name has %d bytes", n);
+    if (stat(settled, &status) == 0) {
+        if (!S_ISDIR(status.st_mode))
+            AID_FAIL(err, AID_ERR_USAGE, "%s: exists and is not a folder", path);
+        char real[PATH_MAX];
+        if (!realpath(path, real))
+            return failure(path, "cannot be resolved", err);
+        snprintf(settled, AID_MAX_PATH, "%s", real);
+    }
+    for (size_t length = strlen(settled); length > 1 && settled[length - 1] == '/'; length--)
+        settled[length - 1] = '\0';
+    return AID_OK;
+}
+
+/* Splits "a/b/c" into "a/b" and "c". */
+static void split(const char *path, char parent[AID_MAX_PATH], char base[AID_MAX_PATH])
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(base, AID_MAX_PATH, "%s", slash ? slash + 1 : path);
+    if (!slash)
+        snprintf(parent, AID_MAX_PATH, ".");
+    else
+        snprintf(parent, AID_MAX_PATH, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+/* Files of ours, and what their writers leave when they are killed (.name.XXXXXX.part). */
+static bool is_ours(const aid_output_folder *folder, const char *entry)
+{
+    for (const char *const *name = folder->names; *name; name++) {
+        size_t length = strlen(*name), whole = strlen(entry);
+        bool part = entry[0] == '.' && !strncmp(entry + 1, *name, length) && whole > 5 &&
+                    !strcmp(entry + whole - 5, ".part");
+        if (part || !strcmp(*name, entry))
+            return true;
+    }
+    return false;
+}
+
+/* Removes our files from a folder, or only asks whether there are others. */
+static bool sweep(const aid_output_folder *folder, const char *path, bool remove_files)
+{
+    DIR *list = opendir(path);
+    if (!list)
+        return false;
+    bool only_ours = true;
+    for (struct dirent *entry; (entry = readdir(list));) {
+        const char *name = entry->d_name;
+        if (!strcmp(name, ".") || !strcmp(name, ".."))
+            continue;
+        if (!is_ours(folder, name))
+            only_ours = false;
+        else if (remove_files)
+            unlinkat(dirfd(list), name, 0);
+    }
+    closedir(list);
+    return only_ours;
+}
+
+/* Opens and locks the hidden folder, whoever made it; it may have been renamed by a process that
+ * finished between our open and our lock, and then is no longer the one of that name. */
+static aid_status lock_hidden(aid_output_folder *folder, aid_error *err)
+{
+    for (int attempt = 0; attempt < 100; attempt++) {
+        if (mkdir(folder->hidden, 0777) && errno != EEXIST)
+            return failure(folder->path, "cannot create a folder beside it", err);
+        folder->lock = open(folder->hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (folder->lock < 0 && errno == ENOENT)
+            continue;
+        if (folder->lock < 0)
+            return failure(folder->hidden, "cannot open", err);
+        struct stat opened, named;
+        bool locked = flock(folder->lock, LOCK_EX | LOCK_NB) == 0;
+        if (locked && !fstat(folder->lock, &opened) && !stat(folder->hidden, &named) &&
+            opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
+            return AID_OK;
+        close(folder->lock);
+        if (!locked)
+            AID_FAIL(err, AID_ERR_IO, "%s: another process is writing to it", folder->path);
+    }
+    AID_FAIL(err, AID_ERR_IO, "%s: cannot be locked", folder->path);
+}
+
+static aid_status prepare(aid_output_folder *folder, const char *path, aid_error *err)
+{
+    char parent[AID_MAX_PATH], base[AID_MAX_PATH];
+    AID_TRY(settle_path(path, folder->path, err));
+    split(folder->path, parent, base);
+    AID_TRY(aid_make_folder(parent, err));
+    int n = snprintf(folder->hidden, AID_MAX_PATH, "%s/.%s.unfinished", parent, base);
+    if (n >= AID_MAX_PATH)
+        AID_FAIL(err, AID_ERR_USAGE, "the output folder's name has %d bytes", n);
+    AID_TRY(lock_hidden(folder, err));
+    sweep(folder, folder->hidden, true);
+    return AID_OK;
+}
+
+aid_status aid_output_folder_begin(const char *path, const char *const *names,
+                                   aid_output_folder **ret_folder, aid_error *err)
+{
+    aid_output_folder *folder;
+    AID_TRY(aid_new_array(1, sizeof *folder, "output folder", &folder, err));
+    folder->names = names;
+    aid_status status = prepare(folder, path, err);
+    if (status != AID_OK) {
+        free(folder);
+        return status;
+    }
+    unfinished = folder;
+    *ret_folder = folder;
+    return AID_OK;
+}
+
+/* ----------------------------------------------------------------------------------------- end */
+
+/* Only unlink and rmdir: a signal handler may call it. */
+static void remove_hidden(const aid_output_folder *folder)
+{
+    for (const char *const *name = folder->names; *name; name++)
+        unlinkat(folder->lock, *name, 0);
+    rmdir(folder->hidden);
+}
+
+void aid_output_folders_abandon_all(void)
+{
+    if (unfinished)
+        remove_hidden(unfinished);
+}
+
+static void release(aid_output_folder *folder)
+{
+    unfinished = NULL;
+    close(folder->lock);
+    free(folder);
+}
+
+void aid_output_folder_abandon(aid_output_folder *folder)
+{
+    if (!folder)
+        return;
+    remove_hidden(folder);
+    release(folder);
+}
+
+/* Best effort: the files themselves are on disk already, this is about their names. */
+static void settle_names(const char *path)
+{
+    char parent[AID_MAX_PATH], base[AID_MAX_PATH];
+    split(path, parent, base);
+    int descriptor = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor >= 0) {
+        fsync(descriptor);
+        close(descriptor);
+    }
+}
+
+/* File by file into a folder that holds others as well, or where folders cannot change places. */
+static aid_status replace_files(aid_output_folder *folder, aid_error *err)
+{
+    for (const char *const *name = folder->names; *name; name++) {
+        char from[AID_MAX_PATH], to[AID_MAX_PATH];
+        aid_output_folder_path(folder, *name, from);
+        aid_output_folder_final_path(folder, *name, to);
+        if (rename(from, to) && errno != ENOENT)
+            return failure(to, "cannot be replaced", err);
+    }
+    rmdir(folder->hidden);
+    return AID_OK;
+}
+
+static aid_status put_in_place(aid_output_folder *folder, aid_error *err)
+{
+    if (renameat2(AT_FDCWD, folder->hidden, AT_FDCWD, folder->path, RENAME_NOREPLACE) == 0)
+        return AID_OK;
+    struct stat status;
+    if (stat(folder->path, &status)) { /* not there, so the plain rename must do */
+        if (rename(folder->hidden, folder->path) == 0)
+            return AID_OK;
+        return failure(folder->path, "cannot be created", err);
+    }
+    bool replaceable = sweep(folder, folder->path, false);
+    if (replaceable &&
+        renameat2(AT_FDCWD, folder->hidden, AT_FDCWD, folder->path, RENAME_EXCHANGE) == 0) {
+        sweep(folder, folder->hidden, true); /* the earlier results, which have changed places */
+        rmdir(folder->hidden);
+        return AID_OK;
+    }
+    return replace_files(folder, err);
+}
+
+aid_status aid_output_folder_commit(aid_output_folder *folder, aid_error *err)
+{
+    unfinished = NULL; /* once renamed, the locked folder is the result: hands off in the handler */
+    aid_status status = put_in_place(folder, err);
+    if (status != AID_OK) {
+        aid_output_folder_abandon(folder);
+        return status;
+    }
+    settle_names(folder->path);
+    release(folder);
+    return AID_OK;
+}

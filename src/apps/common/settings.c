@@ -1,0 +1,254 @@
+#include "apps/common/settings.h"
+
+#include "core/base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* key, unit, default, range, help */
+#define NUMBER(name, unit_, fallback_, low_, high_, help_)                                         \
+    {                                                                                              \
+        .key = (name), .kind = AID_SETTING_NUMBER, .unit = (unit_), .fallback = (fallback_),       \
+        .low = (low_), .high = (high_), .help = (help_)                                            \
+    }
+#define INTEGER(name, unit_, fallback_, low_, high_, help_)                                        \
+    {                                                                                              \
+        .key = (name), .kind = AID_SETTING_INTEGER, .unit = (unit_), .fallback = (fallback_),      \
+        .low = (low_), .high = (high_), .help = (help_)                                            \
+    }
+#define CHOICE(name, unit_, fallback_, choices_, help_)                                            \
+    {                                                                                              \
+        .key = (name), .kind = AID_SETTING_CHOICE, .unit = (unit_), .fallback = (fallback_),       \
+        .choices = (choices_), .help = (help_)                                                     \
+    }
+#define TEXT(name, unit_, help_)                                                                   \
+    {                                                                                              \
+        .key = (name), .kind = AID_SETTING_TEXT, .unit = (unit_), .help = (help_)                  \
+    }
+
+/* clang-format off */
+const aid_setting aid_settings[] = {
+    /* what is done */
+    NUMBER("threshold", "SIGMA", "5", 1, 100, "least significance of a candidate"),
+    CHOICE("method", "NAME", "auto", "auto|hybrid|zogy", "how the difference is taken"),
+    INTEGER("inject", "N", "0", 0, 100000,
+            "add N artificial sources to measure completeness and false alarms"),
+    INTEGER("seed", "N", "1", 0, 9007199254740992.0, "seed of everything random"),
+
+    /* what is known about the images */
+    NUMBER("zero-point", "MAG", NULL, -50, 100,
+           "magnitude of one unit of the science image; else from its header"),
+    NUMBER("gain", "E/UNIT", NULL, 1e-9, 1e9,
+           "electrons for each unit of the science image; else from header or noise"),
+    NUMBER("reference-gain", "E/UNIT", NULL, 1e-9, 1e9, "the same of the reference"),
+    NUMBER("saturation", "LEVEL", NULL, 1e-9, 1e12,
+           "pixel value from which the science image is saturated; else from its header"),
+    NUMBER("reference-saturation", "LEVEL", NULL, 1e-9, 1e12, "the same of the reference"),
+    TEXT("science-mask", "FILE", "FITS image of the same shape; 1: bad pixel, 2: saturated"),
+    TEXT("reference-mask", "FILE", "the same for the reference"),
+    TEXT("science-hdu", "HDU", "number (0: primary) or EXTNAME of the image; else the first one"),
+    TEXT("reference-hdu", "HDU", "the same of the reference"),
+
+    /* how the program behaves: cannot change a result */
+    {.key = "output", .letter = 'o', .plumbing = true, .kind = AID_SETTING_TEXT,
+     .unit = "FOLDER", .help = "where the results go"},
+    {.key = "threads", .plumbing = true, .kind = AID_SETTING_INTEGER, .unit = "N", .low = 1,
+     .high = AID_MAX_THREADS, .help = "threads to work with; else one for each core"},
+    {.key = "config", .plumbing = true, .kind = AID_SETTING_TEXT, .unit = "FILE",
+     .help = "read settings from FILE, one `key = value` a line"},
+    {.key = "json", .plumbing = true, .kind = AID_SETTING_FLAG,
+     .help = "print the summary as JSON and nothing else"},
+};
+/* clang-format on */
+const int aid_setting_count = (int)AID_COUNT_OF(aid_settings);
+
+const aid_setting *aid_setting_find(const char *key)
+{
+    for (int i = 0; i < aid_setting_count; i++)
+        if (!strcmp(aid_settings[i].key, key))
+            return &aid_settings[i];
+    return NULL;
+}
+
+void aid_setting_variable(const aid_setting *setting, char *name, size_t size)
+{
+    snprintf(name, size, "ASTRID_%s", setting->key);
+    for (char *c = name; *c; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+}
+
+/* ------------------------------------------------------------------------------------- values */
+
+static aid_status parse_flag(const char *text, const char *label, bool *field, aid_error *err)
+{
+    static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
+    for (size_t i = 0; i < AID_COUNT_OF(words); i++)
+        if (!strcasecmp(text, words[i])) {
+            *field = i % 2;
+            return AID_OK;
+        }
+    AID_FAIL(err, AID_ERR_USAGE, "%s is neither true nor false", label);
+}
+
+/* Decimal numbers only: strtod would take hexadecimal, infinities and nan as well. */
+static aid_status parse_number(const aid_setting *setting, const char *text, const char *label,
+                               double *ret_value, aid_error *err)
+{
+    char *end;
+    double value = strtod(text, &end);
+    bool plain = *text && strspn(text, "+-.0123456789eE") == strlen(text);
+    if (!plain || end == text || *end)
+        AID_FAIL(err, AID_ERR_USAGE, "%s is not a number", label);
+    if (!(value >= setting->low && value <= setting->high))
+        AID_FAIL(err, AID_ERR_USAGE, "%s is not between %.16g and %.16g", label, setting->low,
+                 setting->high);
+    *ret_value = value;
+    return AID_OK;
+}
+
+static aid_status parse_integer(const aid_setting *setting, const char *text, const char *label,
+                                int64_t *field, aid_error *err)
+{
+    double value;
+    AID_TRY(parse_number(setting, text, label, &value, err));
+    char *end;
+    errno = 0;
+    long long integer = strtoll(text, &end, 10);
+    if (errno || *end)
+        AID_FAIL(err, AID_ERR_USAGE, "%s is not a whole number", label);
+    *field = integer;
+    return AID_OK;
+}
+
+enum { MAX_CHOICES = 16, MAX_CHOICE_TEXT = 256 };
+
+static aid_status parse_choice(const aid_setting *setting, const char *text, const char *label,
+                               int *field, aid_error *err)
+{
+    char words[MAX_CHOICE_TEXT], *rest = NULL;
+    const char *names[MAX_CHOICES];
+    int count = 0;
+    snprintf(words, sizeof words, "%s", setting->choices);
+    for (char *word = strtok_r(words, "|", &rest); word; word = strtok_r(NULL, "|", &rest)) {
+        if (!strcmp(word, text)) {
+            *field = count;
+            return AID_OK;
+        }
+        if (count < MAX_CHOICES)
+            names[count++] = word;
+    }
+    const char *nearest = aid_nearest_name(text, names, count);
+    AID_FAIL(err, AID_ERR_USAGE, "%s is none of %s%s%s%s", label, setting->choices,
+             nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+aid_status aid_setting_parse(const aid_setting *setting, const char *text, const char *label,
+                             void *field, aid_error *err)
+{
+    switch (setting->kind) {
+    case AID_SETTING_FLAG:
+        return parse_flag(text, label, field, err);
+    case AID_SETTING_INTEGER:
+        return parse_integer(setting, text, label, field, err);
+    case AID_SETTING_NUMBER:
+        return parse_number(setting, text, label, field, err);
+    case AID_SETTING_CHOICE:
+        return parse_choice(setting, text, label, field, err);
+    case AID_SETTING_TEXT:
+        break;
+    }
+    if (!*text)
+        AID_FAIL(err, AID_ERR_USAGE, "%s is empty", label);
+    *(const char **)field = text;
+    return AID_OK;
+}
+
+static void choice_text(const aid_setting *setting, int choice, char *text, size_t size)
+{
+    const char *word = setting->choices;
+    for (int i = 0; i < choice; i++) {
+        word += strcspn(word, "|");
+        word += *word == '|';
+    }
+    snprintf(text, size, "%.*s", (int)strcspn(word, "|"), word);
+}
+
+void aid_setting_text(const aid_setting *setting, const void *field, char *text, size_t size)
+{
+    char number[AID_DOUBLE_TEXT];
+    switch (setting->kind) {
+    case AID_SETTING_FLAG:
+        snprintf(text, size, "%s", *(const bool *)field ? "true" : "false");
+        break;
+    case AID_SETTING_INTEGER:
+        snprintf(text, size, "%lld", (long long)*(const int64_t *)field);
+        break;
+    case AID_SETTING_NUMBER:
+        aid_double_text(*(const double *)field, -1, number);
+        snprintf(text, size, "%s", number);
+        break;
+    case AID_SETTING_CHOICE:
+        choice_text(setting, *(const int *)field, text, size);
+        break;
+    case AID_SETTING_TEXT:
+        snprintf(text, size, "%s", *(const char *const *)field);
+        break;
+    }
+}
+
+/* ----------------------------------------------------------------------------------- spelling */
+
+enum { MAX_WORD = 64 };
+
+static int edit_cost(const char *a, int i, const char *b, int j, const int *before,
+                     const int *two_before, const int *now)
+{
+    int cost = before[j - 1] + (a[i - 1] != b[j - 1]);
+    cost = AID_MIN(cost, before[j] + 1);
+    cost = AID_MIN(cost, now[j - 1] + 1);
+    if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        cost = AID_MIN(cost, two_before[j - 2] + 1);
+    return cost;
+}
+
+/* Insertions, deletions, replacements and swaps of neighbours that turn one word into the other. */
+static int edit_distance(const char *a, const char *b)
+{
+    int rows[3][MAX_WORD + 1];
+    int length_a = (int)strlen(a), length_b = (int)strlen(b);
+    if (length_a > MAX_WORD || length_b > MAX_WORD)
+        return INT_MAX;
+    for (int j = 0; j <= length_b; j++)
+        rows[0][j] = j;
+    for (int i = 1; i <= length_a; i++) {
+        int *now = rows[i % 3];
+        now[0] = i;
+        for (int j = 1; j <= length_b; j++)
+            now[j] = edit_cost(a, i, b, j, rows[(i + 2) % 3], rows[(i + 1) % 3], now);
+    }
+    return rows[length_a % 3][length_b];
+}
+
+const char *aid_nearest_name(const char *typed, const char *const *names, int count)
+{
+    const char *nearest = NULL;
+    int least = AID_MAX(1, (int)strlen(typed) / 3) + 1;
+    for (int i = 0; i < count; i++) {
+        int distance = edit_distance(typed, names[i]);
+        if (distance < least) {
+            least = distance;
+            nearest = names[i];
+        }
+    }
+    if (nearest || strlen(typed) < 3)
+        return nearest;
+    for (int i = 0; i < count; i++) /* the beginning of a name, or a name with more behind it */
+        if (!strncmp(names[i], typed, strlen(typed)))
+            return names[i];
+    return NULL;
+}

@@ -1,0 +1,204 @@
+#define _XOPEN_SOURCE 700 /* nftw */
+#include "apps/common/output_folder.h"
+
+#include "adapters/files/files.h"
+#include "tests/check.h"
+
+#include <ftw.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static aid_error err;
+static const char *const names[] = {"a.txt", "b.txt", "last.txt", NULL};
+
+static char own_folder[64];
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+    (void)status;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
+static void remove_own_folder(void)
+{
+    if (*own_folder && chdir("/") == 0)
+        nftw(own_folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A folder of the test's own, in which the process then works. */
+static void enter_new_folder(void)
+{
+    if (!*own_folder)
+        atexit(remove_own_folder);
+    remove_own_folder();
+    snprintf(own_folder, sizeof own_folder, "/tmp/astrid_folder_XXXXXX");
+    CHECK(mkdtemp(own_folder) && chdir(own_folder) == 0);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    CHECK_OK(aid_write_file(path, text, strlen(text), &err));
+}
+
+static bool holds(const char *path, const char *text)
+{
+    char *found = NULL;
+    if (aid_read_file(path, 1000, &found, NULL, &err) != AID_OK)
+        return false;
+    bool same = !strcmp(found, text);
+    free(found);
+    return same;
+}
+
+static bool exists(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
+static aid_output_folder *begin(const char *path)
+{
+    aid_output_folder *folder = NULL;
+    CHECK_OK(aid_output_folder_begin(path, names, &folder, &err));
+    return folder;
+}
+
+static void put(const aid_output_folder *folder, const char *text)
+{
+    for (const char *const *name = names; *name; name++) {
+        char path[AID_MAX_PATH];
+        aid_output_folder_path(folder, *name, path);
+        write_text(path, text);
+    }
+}
+
+static void write_all(const char *path, const char *text)
+{
+    aid_output_folder *folder = begin(path);
+    put(folder, text);
+    CHECK_OK(aid_output_folder_commit(folder, &err));
+}
+
+TEST(a_folder_appears_with_all_its_files_and_nothing_beside_it)
+{
+    enter_new_folder();
+    aid_output_folder *folder = begin("deep/er/out/");
+    put(folder, "one");
+    CHECK(!exists("deep/er/out"));
+    CHECK_OK(aid_output_folder_commit(folder, &err));
+    CHECK(holds("deep/er/out/a.txt", "one") && holds("deep/er/out/last.txt", "one"));
+    CHECK(!exists("deep/er/.out.unfinished"));
+}
+
+TEST(an_earlier_folder_is_replaced_as_a_whole)
+{
+    enter_new_folder();
+    write_all("out", "one");
+    aid_output_folder *folder = begin("out");
+    char path[AID_MAX_PATH];
+    aid_output_folder_path(folder, "last.txt", path);
+    write_text(path, "two"); /* and neither a.txt nor b.txt this time */
+    CHECK(holds("out/last.txt", "one"));
+    CHECK_OK(aid_output_folder_commit(folder, &err));
+    CHECK(holds("out/last.txt", "two"));
+    CHECK(!exists("out/a.txt") && !exists(".out.unfinished"));
+}
+
+TEST(files_of_others_stay_in_the_folder)
+{
+    enter_new_folder();
+    write_all("out", "one");
+    write_text("out/notes.txt", "mine");
+    write_all("out", "two");
+    CHECK(holds("out/notes.txt", "mine"));
+    CHECK(holds("out/a.txt", "two") && holds("out/last.txt", "two"));
+    CHECK(!exists(".out.unfinished"));
+}
+
+TEST(an_abandoned_folder_leaves_the_earlier_one_and_nothing_new)
+{
+    enter_new_folder();
+    write_all("out", "one");
+    aid_output_folder *folder = begin("out");
+    put(folder, "two");
+    aid_output_folder_abandon(folder);
+    CHECK(holds("out/a.txt", "one"));
+    CHECK(!exists(".out.unfinished"));
+    folder = begin("new");
+    put(folder, "two");
+    aid_output_folder_abandon(folder);
+    CHECK(!exists("new") && !exists(".new.unfinished"));
+    aid_output_folder_abandon(NULL);
+}
+
+TEST(the_signal_handler_leaves_nothing_behind)
+{
+    enter_new_folder();
+    aid_output_folder *folder = begin("out");
+    put(folder, "one");
+    aid_output_folders_abandon_all();
+    CHECK(!exists(".out.unfinished") && !exists("out"));
+    aid_output_folder_abandon(folder);
+    aid_output_folders_abandon_all();
+}
+
+TEST(what_a_killed_process_left_is_cleared_away)
+{
+    enter_new_folder();
+    CHECK(mkdir(".out.unfinished", 0777) == 0);
+    write_text(".out.unfinished/a.txt", "stale");
+    write_text(".out.unfinished/.b.txt.Xy12ab.part", "stale");
+    aid_output_folder *folder = begin("out");
+    CHECK(!exists(".out.unfinished/a.txt"));
+    put(folder, "fresh");
+    CHECK_OK(aid_output_folder_commit(folder, &err));
+    CHECK(holds("out/a.txt", "fresh") && !exists("out/.b.txt.Xy12ab.part"));
+}
+
+TEST(two_processes_do_not_write_to_one_folder)
+{
+    enter_new_folder();
+    aid_output_folder *folder = begin("out"), *other = NULL;
+    CHECK_REFUSED(aid_output_folder_begin("./out", names, &other, &err), AID_ERR_IO,
+                  "another process is writing");
+    CHECK(other == NULL);
+    put(folder, "one");
+    CHECK_OK(aid_output_folder_commit(folder, &err));
+    write_all("out", "two");
+    CHECK(holds("out/a.txt", "two"));
+}
+
+TEST(the_folder_one_stands_in_and_a_link_to_one_work_too)
+{
+    enter_new_folder();
+    CHECK(mkdir("real", 0777) == 0 && symlink("real", "link") == 0);
+    write_all("link", "one");
+    CHECK(holds("real/a.txt", "one"));
+    struct stat status;
+    CHECK(lstat("link", &status) == 0 && S_ISLNK(status.st_mode));
+    CHECK(chdir("real") == 0);
+    write_all(".", "two");
+    CHECK(chdir("..") == 0);
+    CHECK(holds("real/a.txt", "two") && !exists(".real.unfinished"));
+}
+
+TEST(a_place_where_no_folder_can_be_is_refused)
+{
+    enter_new_folder();
+    aid_output_folder *folder = NULL;
+    write_text("file", "text");
+    CHECK_REFUSED(aid_output_folder_begin("file", names, &folder, &err), AID_ERR_USAGE,
+                  "file: exists and is not a folder");
+    CHECK_REFUSED(aid_output_folder_begin("file/out", names, &folder, &err), AID_ERR_IO, "file");
+    CHECK_REFUSED(aid_output_folder_begin("", names, &folder, &err), AID_ERR_USAGE, "name");
+    char endless[2 * AID_MAX_PATH];
+    memset(endless, 'x', sizeof endless - 1);
+    endless[sizeof endless - 1] = '\0';
+    CHECK_REFUSED(aid_output_folder_begin(endless, names, &folder, &err), AID_ERR_USAGE, "name");
+    CHECK(folder == NULL);
+    CHECK(holds("file", "text"));
+}
+
+TEST_MAIN()

@@ -487,7 +487,8 @@ static const char *const allowed_symbols[] = {
     /* libraries behind a face of ours: FFTW, SEP, ERFA, WCSLIB */
     "fftwf_*", "sep_*", "era*", "wcs*", "cel*",
     /* instrumentation of the sanitizers and of coverage */
-    "__asan_*", "__ubsan_*", "__tsan_*", "__sanitizer_*", "__gcov_*", "__llvm_*", "__sancov_*"};
+    "__asan_*", "__lsan_*", "__ubsan_*", "__tsan_*", "__sanitizer_*", "__gcov_*", "__llvm_*",
+    "__sancov_*"};
 
 static bool symbol_is_allowed(const char *symbol)
 {

@@ -16,6 +16,8 @@ enum { BLOCK = AID_DELTA_COUNT + 1 }; /* the basis and, last, the data: one Gram
 
 /* What a kernel pixel may be off by, as a fraction of the flux: the PSF models are good to this. */
 static const double prior_sigma = 0.02;
+static const double prior_radius = 3.0; /* px: less far out, where only skirts would be fitted */
+static const double prior_sum = 0.002;  /* the flux ratio has been measured already */
 static const double min_object_snr = 30.0;
 
 typedef struct object {
@@ -35,6 +37,7 @@ typedef struct fit_job {
     double *normal; /* [GROUPS][UNKNOWNS][UNKNOWNS] */
     double *right;  /* [GROUPS][UNKNOWNS] */
     const double *solution;
+    int64_t shift[AID_DELTA_COUNT]; /* of each basis element, in pixels of `convolved` */
 } fit_job;
 
 /* ------------------------------------------------------------------------------------ objects ---
@@ -74,11 +77,27 @@ static void choose_objects(fit_job *job, const aid_stars *stars)
 /* ------------------------------------------------------------------------------ rows of the fit
  * --- */
 
+/* Takes the best constant out of every column, so that the background under the object, which the
+ * mesh knows to a few percent of its noise only, cannot pass for flux. */
+static void remove_constant(float *rows, const float *weights, int count)
+{
+    double square = 0.0, product[BLOCK] = {0};
+    for (int n = 0; n < count; n++) {
+        square += (double)weights[n] * (double)weights[n];
+        for (int k = 0; k < BLOCK; k++)
+            product[k] += (double)weights[n] * (double)rows[(size_t)n * BLOCK + (size_t)k];
+    }
+    for (int n = 0; n < count; n++)
+        for (int k = 0; k < BLOCK; k++)
+            rows[(size_t)n * BLOCK + (size_t)k] -= (float)(product[k] / square) * weights[n];
+}
+
 /* The rows of one object: basis values and, last, the data, each times sqrt(weight). */
 static int object_rows(const fit_job *job, const object *item, float *rows)
 {
     const aid_exposure *target = job->target;
     double rms = aid_mesh_at(&target->noise, item->x, item->y);
+    float weights[MAX_OBJECT_PIXELS];
     int count = 0, r = job->radius;
     for (int dy = -r; dy <= r; dy++)
         for (int dx = -r; dx <= r; dx++) {
@@ -91,13 +110,13 @@ static int object_rows(const fit_job *job, const object *item, float *rows)
                               1e-4 * bright * bright; /* 1 %: no star may dominate */
             float weight = (float)(1.0 / sqrt(variance));
             float *row = rows + (size_t)count++ * BLOCK;
-            for (int k = 0; k < AID_DELTA_SIDE; k++) {
-                const float *from = aid_image_row(job->convolved, y - (k - AID_DELTA_HALF)) + x;
-                for (int j = 0; j < AID_DELTA_SIDE; j++)
-                    row[k * AID_DELTA_SIDE + j] = weight * from[AID_DELTA_HALF - j];
-            }
+            const float *centre = aid_image_row(job->convolved, y) + x;
+            for (int k = 0; k < AID_DELTA_COUNT; k++)
+                row[k] = weight * centre[-job->shift[k]];
             row[AID_DELTA_COUNT] = weight * (aid_image_row(&target->image, y)[x] - (float)model);
+            weights[count - 1] = weight;
         }
+    remove_constant(rows, weights, count);
     return count;
 }
 
@@ -218,8 +237,16 @@ static aid_status solve(const fit_job *job, double *matrix, double *solution, ai
         for (int i = 0; i < UNKNOWNS; i++)
             solution[i] += job->right[(size_t)group * UNKNOWNS + (size_t)i];
     }
-    for (int i = 0; i < UNKNOWNS; i++)
-        matrix[(size_t)i * UNKNOWNS + (size_t)i] += 1.0 / (prior_sigma * prior_sigma);
+    for (int i = 0; i < UNKNOWNS; i++) {
+        aid_delta delta = aid_delta_at(i % AID_DELTA_COUNT);
+        double radius2 = delta.dx * delta.dx + delta.dy * delta.dy;
+        double sigma = prior_sigma * exp(-radius2 / (2.0 * prior_radius * prior_radius));
+        matrix[(size_t)i * UNKNOWNS + (size_t)i] += 1.0 / (sigma * sigma);
+    }
+    for (int t = 0; t < AID_DELTA_TERMS; t++) /* (sum of the correction) / prior_sum */
+        for (int i = t * AID_DELTA_COUNT; i < (t + 1) * AID_DELTA_COUNT; i++)
+            for (int j = i; j < (t + 1) * AID_DELTA_COUNT; j++)
+                matrix[(size_t)i * UNKNOWNS + (size_t)j] += 1.0 / (prior_sum * prior_sum);
     AID_TRY(aid_cholesky_factor_jittered(UNKNOWNS, matrix, 1e-6, NULL, err));
     aid_cholesky_solve(UNKNOWNS, matrix, solution);
     return AID_OK;
@@ -292,7 +319,9 @@ aid_status aid_fit_correction(aid_subtraction *plan, const aid_image *convolved,
     double *normal = NULL, *right = NULL, *matrix = NULL;
     double solution[UNKNOWNS];
     fit_job job = {.plan = plan, .target = target, .convolved = convolved, .mask = mask};
-    job.radius = AID_CLAMP((int)lround(1.75 * target->psf.fwhm_px), 4, 17);
+    job.radius = AID_CLAMP((int)lround(2.25 * target->psf.fwhm_px), 5, 17);
+    for (int k = 0; k < AID_DELTA_COUNT; k++)
+        job.shift[k] = aid_delta_at(k).dy * convolved->stride + aid_delta_at(k).dx;
     AID_TRY(aid_new_array(MAX_OBJECTS, sizeof *objects, "kernel fit", &objects, err));
     job.objects = objects;
     choose_objects(&job, &sharp->stars);

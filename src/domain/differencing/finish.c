@@ -1,52 +1,16 @@
-/* From blended maps to the score: systematic variance, motion, and how honest the noise is. */
+/* From blended maps to the score and the motion map. */
 #include "core/base/memory.h"
 #include "core/imaging/stats.h"
 #include "domain/differencing/internal.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { BAND = 64, WING_CELL = 4 };
-
-/* --------------------------------------------------------------------- registration variance ---
- */
-
-/* Half of the stars' own scatter after the fit: the rest is centroid noise. */
-static void measure_astrometric_noise(const aid_difference_options *options,
-                                      aid_difference *difference)
-{
-    double given = options->registration_px;
-    difference->astrometric_x_px = difference->astrometric_y_px = isfinite(given) ? given : 0.02;
-    const aid_photometric_match *match = &difference->match;
-    double *dx = malloc(2 * (size_t)AID_MAX(match->count, 1) * sizeof *dx);
-    if (isfinite(given) || !dx) {
-        free(dx);
-        return;
-    }
-    double *dy = dx + match->count;
-    int count = 0;
-    for (int i = 0; i < match->count; i++) {
-        const aid_matched_star *star = &match->stars[i];
-        if (!star->used || star->ratio_err > 0.035 * fabs(star->ratio))
-            continue; /* S/N 40 in both */
-        dx[count] = star->dx;
-        dy[count++] = star->dy;
-    }
-    if (count >= 8) {
-        difference->astrometric_x_px = 0.5 * aid_robust_in_place_f64(dx, count).sigma;
-        difference->astrometric_y_px = 0.5 * aid_robust_in_place_f64(dy, count).sigma;
-    }
-    free(dx);
-}
+enum { BAND = 64 };
 
 typedef struct finish_job {
-    const aid_subtraction *plan;
-    aid_maps *maps;
+    const aid_maps *maps;
     aid_difference *difference;
-    double variance_x, variance_y; /* px^2 */
-    double psf_error, wing_error;
-    const aid_mesh *wings; /* blurred |S_R| */
 } finish_job;
 
 static float at_clamped(const aid_image *image, int x, int y)
@@ -54,142 +18,6 @@ static float at_clamped(const aid_image *image, int x, int y)
     return aid_image_row(image,
                          AID_CLAMP(y, 0, image->height - 1))[AID_CLAMP(x, 0, image->width - 1)];
 }
-
-/* V += sx^2 (dS_R/dx)^2 + sy^2 (dS_R/dy)^2, central differences. */
-static aid_status add_astrometric_variance(void *context, int64_t band, int worker, aid_error *err)
-{
-    (void)worker;
-    (void)err;
-    const finish_job *job = context;
-    const aid_image *reference = &job->maps->flux_reference;
-    int64_t begin, end;
-    aid_band_range(reference->height, BAND, band, &begin, &end);
-    for (int y = (int)begin; y < end; y++) {
-        const float *row = aid_image_row(reference, y);
-        const float *below = aid_image_row(reference, AID_MAX(y - 1, 0));
-        const float *above = aid_image_row(reference, AID_MIN(y + 1, reference->height - 1));
-        float *variance = aid_image_row(&job->maps->variance, y);
-        float vx = (float)(0.25 * job->variance_x), vy = (float)(0.25 * job->variance_y);
-        for (int x = 1; x < reference->width - 1; x++) {
-            float gx = row[x + 1] - row[x - 1], gy = above[x] - below[x];
-            variance[x] += vx * gx * gx + vy * gy * gy;
-        }
-    }
-    return AID_OK;
-}
-
-/* ------------------------------------------------------------------------------ PSF variance ---
- */
-
-/* |S_R| averaged over 4 x 4 px and blurred by a Gaussian of one cell: the light near a star. */
-static aid_status blur_wings(const aid_image *reference, aid_pool *pool, aid_mesh *ret_mesh,
-                             aid_error *err)
-{
-    (void)pool;
-    int nx = (reference->width + WING_CELL - 1) / WING_CELL;
-    int ny = (reference->height + WING_CELL - 1) / WING_CELL;
-    AID_TRY(aid_mesh_init(reference->width, reference->height, nx, ny, ret_mesh, err));
-    AID_CLEANUP(aid_free_pointer)
-    float *mean = NULL, *rows = NULL;
-    AID_TRY(aid_new_array((size_t)nx * (size_t)ny, sizeof *mean, "wings", &mean, err));
-    AID_TRY(aid_new_array((size_t)nx * (size_t)ny, sizeof *rows, "wings", &rows, err));
-    for (int y = 0; y < reference->height; y++) {
-        const float *from = aid_image_row(reference, y);
-        float *to = mean + (int64_t)(y / WING_CELL) * nx;
-        for (int x = 0; x < reference->width; x++)
-            to[x / WING_CELL] += fabsf(from[x]) * (1.0F / (WING_CELL * WING_CELL));
-    }
-    const float weight[4] = {0.39905F, 0.24203F, 0.05400F, 0.00443F};
-    for (int y = 0; y < ny; y++)
-        for (int x = 0; x < nx; x++) {
-            float sum = 0.0F;
-            for (int k = -3; k <= 3; k++)
-                sum += weight[abs(k)] * mean[(int64_t)y * nx + AID_CLAMP(x + k, 0, nx - 1)];
-            rows[(int64_t)y * nx + x] = sum;
-        }
-    for (int y = 0; y < ny; y++)
-        for (int x = 0; x < nx; x++) {
-            float sum = 0.0F;
-            for (int k = -3; k <= 3; k++)
-                sum += weight[abs(k)] * rows[(int64_t)AID_CLAMP(y + k, 0, ny - 1) * nx + x];
-            ret_mesh->values[(int64_t)y * nx + x] = sum;
-        }
-    return AID_OK;
-}
-
-/* Residual at the peaks of bright stars relative to their light: the relative error of the PSFs. */
-static double measure_psf_error(const finish_job *job)
-{
-    const aid_photometric_match *match = &job->difference->match;
-    double *residual = malloc((size_t)AID_MAX(match->count, 1) * sizeof *residual);
-    int count = 0;
-    for (int i = 0; residual && i < match->count; i++) {
-        int x = (int)lround(match->stars[i].x), y = (int)lround(match->stars[i].y);
-        if (x < 0 || y < 0 || x >= job->maps->flux.width || y >= job->maps->flux.height)
-            continue;
-        double light = (double)aid_image_row(&job->maps->flux_reference, y)[x];
-        double variance = (double)aid_image_row(&job->maps->variance, y)[x];
-        if (light * light > 60.0 * 60.0 * variance)
-            residual[count++] = fabs((double)aid_image_row(&job->maps->flux, y)[x] / light);
-    }
-    double error = count > 8 ? AID_SIGMA_PER_MAD * aid_median_in_place_f64(residual, count) : 0.01;
-    free(residual);
-    return AID_CLAMP(error, 0.003, 0.05);
-}
-
-/* Excess of S^2 over V in the annulus around one star, over the mean square of the blurred light.
- * The highest 2 % are cut off at the value below them: neighbours. NaN when it cannot be had. */
-static double annulus_excess(const finish_job *job, int cx, int cy, double inner, double outer)
-{
-    enum { MAX_PIXELS = 16384 };
-    static _Thread_local double excess[MAX_PIXELS], sorted[MAX_PIXELS];
-    int reach = (int)outer, count = 0;
-    double light = 0.0;
-    for (int dy = -reach; dy <= reach; dy++)
-        for (int dx = -reach; dx <= reach; dx++) {
-            double distance = hypot(dx, dy);
-            if (distance <= inner || distance > outer || count == MAX_PIXELS)
-                continue;
-            double flux = (double)aid_image_row(&job->maps->flux, cy + dy)[cx + dx];
-            double variance = (double)aid_image_row(&job->maps->variance, cy + dy)[cx + dx];
-            double wing = aid_mesh_at(job->wings, cx + dx, cy + dy);
-            excess[count] = flux * flux - variance;
-            sorted[count] = excess[count];
-            light += wing * wing;
-            count++;
-        }
-    if (count < 20)
-        return NAN;
-    double cut = aid_quantile_in_place_f64(sorted, count, 0.98), sum = 0.0;
-    for (int i = 0; i < count; i++)
-        sum += AID_MIN(excess[i], cut);
-    return AID_MAX(sum, 0.0) / light;
-}
-
-static double measure_wing_error(const finish_job *job, double fwhm)
-{
-    enum { MAX_STARS = 200 };
-    const aid_photometric_match *match = &job->difference->match;
-    double values[MAX_STARS], inner = AID_CLAMP(1.4 * fwhm, 3.0, 16.0);
-    double outer = AID_CLAMP(3.4 * fwhm, 8.0, 40.0);
-    int count = 0, margin = (int)outer + 2;
-    for (int i = 0; i < match->count && count < MAX_STARS; i++) {
-        int x = (int)lround(match->stars[i].x), y = (int)lround(match->stars[i].y);
-        if (x < margin || y < margin || x >= job->maps->flux.width - margin ||
-            y >= job->maps->flux.height - margin)
-            continue;
-        double light = (double)aid_image_row(&job->maps->flux_reference, y)[x];
-        double variance = (double)aid_image_row(&job->maps->variance, y)[x];
-        if (light * light < 150.0 * 150.0 * variance)
-            continue;
-        double excess = annulus_excess(job, x, y, inner, outer);
-        if (isfinite(excess))
-            values[count++] = excess;
-    }
-    return count > 4 ? sqrt(aid_median_in_place_f64(values, count)) : 0.0;
-}
-
-/* ------------------------------------------------------------------------- score and motion --- */
 
 /* TRANSLIENT (Springer et al. 2024) in the kernel form: the optimal statistic of a small motion is
  * the gradient of S; its covariance comes from the same filters. */
@@ -206,7 +34,7 @@ static double motion_statistic(const finish_job *job, int x, int y, double varia
     return z2 / inflation;
 }
 
-static aid_status finish_band(void *context, int64_t band, int worker, aid_error *err)
+static aid_status score_band(void *context, int64_t band, int worker, aid_error *err)
 {
     (void)worker;
     (void)err;
@@ -214,107 +42,20 @@ static aid_status finish_band(void *context, int64_t band, int worker, aid_error
     aid_difference *to = job->difference;
     int64_t begin, end;
     aid_band_range(to->score.height, BAND, band, &begin, &end);
-    double psf2 = job->psf_error * job->psf_error, wing2 = job->wing_error * job->wing_error;
     for (int y = (int)begin; y < end; y++) {
         const float *flux = aid_image_row(&job->maps->flux, y);
-        const float *light = aid_image_row(&job->maps->flux_reference, y);
-        const float *sky = aid_image_row(&job->maps->variance, y);
+        const float *variance = aid_image_row(&job->maps->variance, y);
         const uint8_t *mask = aid_mask_row(&to->mask, y);
         float *score = aid_image_row(&to->score, y), *motion = aid_image_row(&to->motion, y);
-        float *error = aid_image_row(&to->flux_err, y);
         for (int x = 0; x < to->score.width; x++) {
-            double wing = aid_mesh_at(job->wings, x, y), star = (double)light[x];
-            double variance = (double)sky[x] + psf2 * star * star + wing2 * wing * wing;
-            error[x] = (float)sqrt(variance);
-            score[x] = mask[x] ? NAN : flux[x] / error[x];
-            motion[x] = mask[x] ? NAN : (float)motion_statistic(job, x, y, variance);
+            score[x] = mask[x] ? NAN : flux[x] / sqrtf(variance[x]);
+            motion[x] = mask[x] ? NAN : (float)motion_statistic(job, x, y, (double)variance[x]);
         }
     }
     return AID_OK;
 }
 
-/* ------------------------------------------------------------------------------- diagnostics ---
- */
-
-enum { SKY_STEP = 2 };
-
-/* Pixels of blank sky: nothing masked, and no light of the reference within a PSF. */
-static aid_status blank_sky(const finish_job *job, aid_pool *pool, aid_mask *ret_mask,
-                            aid_error *err)
-{
-    const aid_difference *difference = job->difference;
-    aid_mask mask;
-    AID_TRY(aid_mask_init(difference->score.width, difference->score.height, &mask, err));
-    for (int y = 0; y < mask.height; y++) {
-        const float *light = aid_image_row(&job->maps->flux_reference, y);
-        const float *error = aid_image_row(&difference->flux_err, y);
-        const uint8_t *bits = aid_mask_row(&difference->mask, y);
-        uint8_t *to = aid_mask_row(&mask, y);
-        for (int x = 0; x < mask.width; x++)
-            to[x] = bits[x] ? AID_MASK_BAD : light[x] > 3.0F * error[x] ? AID_MASK_SATURATED : 0;
-    }
-    double radius = AID_CLAMP(2.0 * difference->fwhm_px, 3.0, 24.0);
-    aid_status status = aid_mask_grow(&mask, AID_MASK_SATURATED, radius, AID_MASK_GROWN, pool, err);
-    if (status != AID_OK) {
-        aid_mask_done(&mask);
-        return status;
-    }
-    *ret_mask = mask;
-    return AID_OK;
-}
-
-static void score_statistics(aid_difference *difference, float *scores, int64_t count)
-{
-    double sum = 0.0;
-    int64_t kept = 0;
-    aid_robust robust = aid_robust_in_place(scores, count); /* leaves |score - median| */
-    for (int64_t i = 0; i < robust.count; i++)
-        if ((double)scores[i] < 4.5 * robust.sigma) { /* transients are not noise */
-            sum += (double)scores[i] * (double)scores[i];
-            kept++;
-        }
-    difference->score_median = robust.median;
-    difference->score_sigma = robust.sigma;
-    difference->score_std = sqrt(sum / (double)AID_MAX(kept, 1));
-}
-
-static void neighbour_correlation(const aid_mask *sky, aid_difference *difference)
-{
-    double product = 0.0, square = 0.0;
-    double limit = 4.5 * difference->score_sigma;
-    for (int y = 0; y < sky->height; y += SKY_STEP) {
-        const uint8_t *bits = aid_mask_row(sky, y);
-        const float *row = aid_image_row(&difference->difference, y);
-        const float *score = aid_image_row(&difference->score, y);
-        for (int x = 0; x + 1 < sky->width; x++)
-            if (!bits[x] && !bits[x + 1] && fabs((double)score[x]) < limit) {
-                product += (double)row[x] * (double)row[x + 1];
-                square += 0.5 * ((double)row[x] * (double)row[x] +
-                                 (double)row[x + 1] * (double)row[x + 1]);
-            }
-    }
-    difference->difference_correlation = square > 0.0 ? product / square : NAN;
-}
-
-static aid_status measure_honesty(const finish_job *job, aid_pool *pool, aid_error *err)
-{
-    aid_difference *difference = job->difference;
-    AID_CLEANUP(aid_mask_done)
-    aid_mask sky = {0};
-    AID_CLEANUP(aid_free_pointer)
-    float *scores = NULL;
-    AID_TRY(blank_sky(job, pool, &sky, err));
-    size_t most = (size_t)(sky.height / SKY_STEP + 1) * (size_t)(sky.width / SKY_STEP + 1);
-    AID_TRY(aid_new_buffer(most, sizeof *scores, "score statistics", &scores, err));
-    int64_t count = 0;
-    for (int y = 0; y < sky.height; y += SKY_STEP)
-        for (int x = 0; x < sky.width; x += SKY_STEP)
-            if (!aid_mask_row(&sky, y)[x])
-                scores[count++] = aid_image_row(&difference->score, y)[x];
-    score_statistics(difference, scores, count);
-    neighbour_correlation(&sky, difference);
-    return AID_OK;
-}
+/* ------------------------------------------------------------------------- responses of D */
 
 /* A spectrum on the small grid as a stamp with its centre in the middle. */
 static aid_status stamp_of(const aid_subtraction *plan, float complex *spectrum, float *pixels,
@@ -380,35 +121,33 @@ static aid_status difference_psf(const aid_subtraction *plan, aid_local_model *m
     return AID_OK;
 }
 
+static void take_roots(aid_image *variance)
+{
+    for (int64_t i = 0; i < (int64_t)variance->width * variance->height; i++)
+        variance->data[i] = sqrtf(variance->data[i]);
+}
+
 aid_status aid_finish_maps(const aid_subtraction *plan, aid_maps *maps,
                            const aid_difference_options *options, aid_pool *pool,
                            aid_difference *difference, aid_error *err)
 {
-    AID_CLEANUP(aid_mesh_done)
-    aid_mesh wings = {0};
+    AID_CLEANUP(aid_mask_done)
+    aid_mask sky = {0};
     AID_CLEANUP(aid_local_model_done)
     aid_local_model model = {0};
     AID_TRY(aid_local_model_init(plan, &model, err));
     AID_TRY(difference_psf(plan, &model, difference, err));
-    measure_astrometric_noise(options, difference);
-    finish_job job = {.plan = plan, .maps = maps, .difference = difference, .wings = &wings};
-    job.variance_x = difference->astrometric_x_px * difference->astrometric_x_px;
-    job.variance_y = difference->astrometric_y_px * difference->astrometric_y_px;
-    int64_t bands = aid_band_count(maps->flux.height, BAND);
-    AID_TRY(aid_pool_run(pool, bands, add_astrometric_variance, &job, err));
-    AID_TRY(blur_wings(&maps->flux_reference, pool, &wings, err));
-    job.psf_error = difference->psf_error = measure_psf_error(&job);
-    job.wing_error = difference->wing_error = measure_wing_error(&job, difference->fwhm_px);
+    AID_TRY(aid_add_systematics(options, maps, pool, difference, err));
+    AID_TRY(aid_blank_sky(maps, difference, pool, &sky, err));
+    AID_TRY(aid_remove_sky_level(&sky, &difference->psf, maps, err));
     AID_TRY(aid_image_init(maps->flux.width, maps->flux.height, &difference->score, err));
     AID_TRY(aid_image_init(maps->flux.width, maps->flux.height, &difference->motion, err));
-    difference->flux_err = maps->variance; /* each pixel is read, then written */
-    maps->variance = (aid_image){0};
-    aid_maps view = *maps;
-    view.variance = difference->flux_err;
-    job.maps = &view;
-    AID_TRY(aid_pool_run(pool, bands, finish_band, &job, err));
+    finish_job job = {maps, difference};
+    AID_TRY(aid_pool_run(pool, aid_band_count(maps->flux.height, BAND), score_band, &job, err));
     difference->difference = maps->difference;
     difference->flux = maps->flux;
-    maps->difference = maps->flux = (aid_image){0};
-    return measure_honesty(&job, pool, err);
+    difference->flux_err = maps->variance;
+    maps->difference = maps->flux = maps->variance = (aid_image){0};
+    take_roots(&difference->flux_err);
+    return aid_measure_honesty(difference, &sky, err);
 }

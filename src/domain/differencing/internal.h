@@ -54,11 +54,12 @@ void aid_tile_blend(const aid_tiling *tiling, const aid_tile *tile, const float 
 /* PSFs, kernels and noise spectra live on a small grid first: all of them are compact. */
 enum { AID_SMALL_GRID_MIN = 64 };
 
-enum {
-    AID_DELTA_HALF = 5,
-    AID_DELTA_SIDE = 2 * AID_DELTA_HALF + 1,
-    AID_DELTA_COUNT = AID_DELTA_SIDE * AID_DELTA_SIDE
-};
+/* The delta basis of the kernel's correction: the pixels within 5 px of its centre. */
+enum { AID_DELTA_HALF = 5, AID_DELTA_COUNT = 81 };
+typedef struct aid_delta {
+    int dx, dy;
+} aid_delta;
+aid_delta aid_delta_at(int index);
 enum { AID_DELTA_TERMS = 3 }; /* 1, u, v */
 
 /* What a subtraction knows before the first tile. */
@@ -84,7 +85,7 @@ typedef struct aid_local_model {
     float complex *a, *b;
     double ratio;  /* science/reference flux */
     float *pixels; /* scratch, [grid][grid] */
-    float complex *scratch;
+    float complex *part, *scratch;
 } aid_local_model;
 
 AID_MUST_USE aid_status aid_local_model_init(const aid_subtraction *plan,
@@ -117,7 +118,21 @@ typedef struct aid_maps {
 } aid_maps;
 void aid_maps_done(aid_maps *maps);
 
-/* Systematic terms, score, motion and diagnostics out of the maps; takes what it keeps. */
+/* Adds registration and PSF error to the variance. */
+AID_MUST_USE aid_status aid_add_systematics(const aid_difference_options *options, aid_maps *maps,
+                                            aid_pool *pool, aid_difference *difference,
+                                            aid_error *err);
+/* A mask that is 0 on blank sky. */
+AID_MUST_USE aid_status aid_blank_sky(const aid_maps *maps, const aid_difference *difference,
+                                      aid_pool *pool, aid_mask *ret_mask, aid_error *err);
+/* Takes the smooth level that is left on blank sky off D and the flux. */
+AID_MUST_USE aid_status aid_remove_sky_level(const aid_mask *sky, const aid_image *psf,
+                                             aid_maps *maps, aid_error *err);
+/* Median, sigma and std of the score on blank sky, neighbour correlation of D. */
+AID_MUST_USE aid_status aid_measure_honesty(aid_difference *difference, const aid_mask *sky,
+                                            aid_error *err);
+
+/* All of the above in order, then score and motion; what the difference keeps leaves the maps. */
 AID_MUST_USE aid_status aid_finish_maps(const aid_subtraction *plan, aid_maps *maps,
                                         const aid_difference_options *options, aid_pool *pool,
                                         aid_difference *difference, aid_error *err);

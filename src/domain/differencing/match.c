@@ -6,66 +6,74 @@
 
 #include <stdlib.h>
 
-enum { MAX_MATCHED = 3000, MIN_STARS_FOR_RATIO = 3 };
+enum { MAX_MATCHED = 600, MIN_STARS_FOR_RATIO = 3 };
 static const double min_snr = 20.0;
 static const double match_radius_fwhm = 0.75;
 
-/* ---------------------------------------------------------------------- aperture photometry --- */
+/* ------------------------------------------------------------------------- PSF photometry --- */
 
-typedef struct aperture {
+typedef struct photometer {
     const aid_exposure *exposure;
-    double radius;
-    int half;
-    double centre_fraction; /* of a star's light within the aperture, at the field centre */
-} aperture;
+    int radius;   /* of the fit, px */
+    float *stamp; /* of the whole PSF: what is cut off stays in its normalisation */
+} photometer;
 
-/* The part of a pixel at distance d that lies within the circle, to first order. */
-static double coverage(double d, double radius)
+static aid_status photometer_init(const aid_exposure *exposure, double radius_px,
+                                  photometer *ret_meter, aid_error *err)
 {
-    return AID_CLAMP(radius + 0.5 - d, 0.0, 1.0);
+    int reach = exposure->psf.radius_px, side = 2 * reach + 1;
+    *ret_meter = (photometer){.exposure = exposure, .radius = AID_MIN((int)ceil(radius_px), reach)};
+    return aid_new_buffer((size_t)side * (size_t)side, sizeof(float), "photometry",
+                          &ret_meter->stamp, err);
 }
 
-static double psf_fraction(const aid_exposure *exposure, double x, double y, double radius)
+static void photometer_done(photometer *meter)
 {
-    int r = exposure->psf.radius_px, side = 2 * r + 1;
-    float *stamp = malloc((size_t)side * (size_t)side * sizeof *stamp);
-    if (!stamp)
-        return 1.0;
-    aid_psf_stamp(&exposure->psf, x, y, 0.0, 0.0, r, stamp);
-    double inside = 0.0;
-    for (int j = 0; j < side; j++)
-        for (int i = 0; i < side; i++)
-            inside += (double)stamp[j * side + i] * coverage(hypot(i - r, j - r), radius);
-    free(stamp);
-    return inside;
+    free(meter->stamp);
 }
 
-/* Flux within the aperture and its variance; false near the border or a masked pixel. */
-static bool aperture_sum(const aperture *ap, double x, double y, double *ret_flux,
-                         double *ret_variance)
+typedef struct fit_sums { /* of the PSF p and the pixels d */
+    double n, p, pp, d, pd;
+} fit_sums;
+
+static void add_row(const float *restrict pixels, const float *restrict psf, int from, int to,
+                    fit_sums *sums)
 {
-    const aid_image *image = &ap->exposure->image;
-    int cx = (int)lround(x), cy = (int)lround(y);
-    if (cx < ap->half || cy < ap->half || cx >= image->width - ap->half ||
-        cy >= image->height - ap->half)
-        return false;
-    double sum = 0.0, area = 0.0;
-    for (int j = cy - ap->half; j <= cy + ap->half; j++) {
-        const float *pixels = aid_image_row(image, j);
-        const uint8_t *mask = aid_mask_row(&ap->exposure->mask, j);
-        for (int i = cx - ap->half; i <= cx + ap->half; i++) {
-            double part = coverage(hypot(i - x, j - y), ap->radius);
-            if (part <= 0.0)
-                continue;
-            if (mask[i])
-                return false;
-            sum += part * (double)pixels[i];
-            area += part * part;
-        }
+    for (int i = from; i <= to; i++) {
+        double p = (double)psf[i], d = (double)pixels[i];
+        sums->n += 1.0, sums->p += p, sums->pp += p * p, sums->d += d, sums->pd += p * d;
     }
-    double rms = aid_mesh_at(&ap->exposure->noise, x, y);
-    *ret_flux = sum;
-    *ret_variance = area * rms * rms + AID_MAX(sum, 0.0) / ap->exposure->gain;
+}
+
+/* Flux by least squares of PSF + constant over a circle, and its variance: the constant keeps the
+ * error of the background map out. false near the border or a masked pixel. */
+static bool psf_flux(const photometer *meter, double x, double y, double *ret_flux,
+                     double *ret_variance)
+{
+    const aid_exposure *exposure = meter->exposure;
+    const aid_image *image = &exposure->image;
+    int cx = (int)lround(x), cy = (int)lround(y), r = meter->radius;
+    int reach = exposure->psf.radius_px, side = 2 * reach + 1;
+    if (cx < r || cy < r || cx >= image->width - r || cy >= image->height - r)
+        return false;
+    for (int j = -r; j <= r; j++)
+        for (int i = -r; i <= r; i++)
+            if (i * i + j * j <= r * r && aid_mask_row(&exposure->mask, cy + j)[cx + i])
+                return false;
+    aid_psf_stamp(&exposure->psf, x, y, x - cx, y - cy, reach, meter->stamp);
+    fit_sums sums = {0};
+    for (int j = -r; j <= r; j++) {
+        int half = (int)sqrt((double)(r * r - j * j));
+        add_row(aid_image_row(image, cy + j) + cx,
+                meter->stamp + (size_t)(j + reach) * (size_t)side + reach, -half, half, &sums);
+    }
+    double determinant = sums.n * sums.pp - sums.p * sums.p;
+    if (!(determinant > 0.0))
+        return false;
+    double flux = (sums.n * sums.pd - sums.p * sums.d) / determinant;
+    double rms = aid_mesh_at(&exposure->noise, x, y), sky = sums.n / determinant * rms * rms;
+    *ret_flux = flux;
+    *ret_variance = sky + 1.5 * AID_MAX(flux, 0.0) / exposure->gain;
     return true;
 }
 
@@ -128,22 +136,21 @@ static bool good_for_photometry(const aid_star *star)
            star->flux > 0.0;
 }
 
-static bool measure_pair(const aperture *science, const aperture *reference, const aid_star *s,
+static bool measure_pair(const photometer *science, const photometer *reference, const aid_star *s,
                          const aid_star *r, aid_matched_star *ret_star)
 {
     double fs, vs, fr, vr;
-    if (!aperture_sum(science, s->x, s->y, &fs, &vs) ||
-        !aperture_sum(reference, s->x, s->y, &fr, &vr))
+    if (!psf_flux(science, s->x, s->y, &fs, &vs) || !psf_flux(reference, r->x, r->y, &fr, &vr))
         return false;
     if (!(fs > min_snr * sqrt(vs) && fr > min_snr * sqrt(vr)))
         return false;
-    double ratio = fs / fr * reference->centre_fraction / science->centre_fraction;
+    double ratio = fs / fr;
     *ret_star = (aid_matched_star){.x = s->x,
                                    .y = s->y,
                                    .dx = s->x - r->x,
                                    .dy = s->y - r->y,
-                                   .flux_science = fs / science->centre_fraction,
-                                   .flux_reference = fr / reference->centre_fraction,
+                                   .flux_science = fs,
+                                   .flux_reference = fr,
                                    .ratio = ratio,
                                    .ratio_err = fabs(ratio) * sqrt(vs / (fs * fs) + vr / (fr * fr)),
                                    .used = true};
@@ -155,11 +162,10 @@ static aid_status match_stars(const aid_exposure *science, const aid_exposure *r
 {
     double fwhm = AID_MAX(science->psf.fwhm_px, reference->psf.fwhm_px);
     int width = science->image.width, height = science->image.height;
-    double x = 0.5 * width, y = 0.5 * height, radius = AID_MAX(2.25 * fwhm, 3.0);
-    aperture of_science = {science, radius, (int)ceil(radius + 1.0),
-                           psf_fraction(science, x, y, radius)};
-    aperture of_reference = {reference, radius, (int)ceil(radius + 1.0),
-                             psf_fraction(reference, x, y, radius)};
+    AID_CLEANUP(photometer_done)
+    photometer of_science = {0}, of_reference = {0};
+    AID_TRY(photometer_init(science, AID_MAX(2.0 * fwhm, 3.0), &of_science, err));
+    AID_TRY(photometer_init(reference, AID_MAX(2.0 * fwhm, 3.0), &of_reference, err));
     double match_radius = AID_CLAMP(match_radius_fwhm * fwhm, 1.0, 6.0);
     star_grid grid;
     AID_TRY(aid_new_array(MAX_MATCHED, sizeof *match->stars, "matched stars", &match->stars, err));
@@ -259,12 +265,39 @@ static aid_status clip_stars(aid_photometric_match *match, double width, double 
     return AID_OK;
 }
 
+/* Scatter of the bright stars about the fit, in units of the ratio: what photons do not explain. */
+static double intrinsic_scatter(const aid_photometric_match *match, double width, double height)
+{
+    double deviation[MAX_MATCHED];
+    int count = 0;
+    for (int i = 0; i < match->count; i++) {
+        const aid_matched_star *star = &match->stars[i];
+        double model = aid_flux_ratio_at(match, (int)width, (int)height, star->x, star->y);
+        if (star->ratio_err < 0.01 * star->ratio)
+            deviation[count++] = star->ratio - model;
+    }
+    double floor = 0.002 * match->coefficients[0];
+    if (count < 10)
+        return AID_MAX(0.5 * match->scatter * match->coefficients[0], floor);
+    return AID_MAX(aid_robust_in_place_f64(deviation, count).sigma, floor);
+}
+
 static double median_ratio(const aid_photometric_match *match)
 {
     double ratios[MAX_MATCHED];
     for (int i = 0; i < match->count; i++)
         ratios[i] = match->stars[i].ratio;
     return aid_median_in_place_f64(ratios, match->count);
+}
+
+/* Standard error of a weighted mean of the stars in use. */
+static double ratio_error(const aid_photometric_match *match, double floor)
+{
+    double weight = 0.0;
+    for (int i = 0; i < match->count; i++)
+        if (match->stars[i].used)
+            weight += 1.0 / (match->stars[i].ratio_err * match->stars[i].ratio_err + floor * floor);
+    return weight > 0.0 ? 1.0 / sqrt(weight) : NAN;
 }
 
 static aid_status ratio_from_stars(aid_photometric_match *match, double width, double height,
@@ -278,7 +311,7 @@ static aid_status ratio_from_stars(aid_photometric_match *match, double width, d
             fit_ratio(match, width, height, 0.5 * match->scatter * match->coefficients[0], err));
     }
     match->ratio = match->coefficients[0];
-    match->ratio_err = match->ratio * 1.2533 * match->scatter / sqrt(AID_MAX(match->used, 1));
+    match->ratio_err = ratio_error(match, intrinsic_scatter(match, width, height));
     return AID_OK;
 }
 

@@ -9,6 +9,8 @@
 /* Regularises the Wiener ratio of the PSFs where the divisor has no power left. */
 static const float wiener_floor = 1e-3F;
 
+static const double undersampled_fwhm_px = 2.6;
+
 aid_status aid_local_model_init(const aid_subtraction *plan, aid_local_model *ret_model,
                                 aid_error *err)
 {
@@ -20,6 +22,8 @@ aid_status aid_local_model_init(const aid_subtraction *plan, aid_local_model *re
         status = aid_new_array(modes, sizeof *model.a, "kernel", &model.a, err);
     if (status == AID_OK)
         status = aid_new_array(modes, sizeof *model.b, "kernel", &model.b, err);
+    if (status == AID_OK)
+        status = aid_new_array(modes, sizeof *model.part, "kernel", &model.part, err);
     if (status == AID_OK)
         status = aid_new_array(modes, sizeof *model.scratch, "kernel", &model.scratch, err);
     if (status == AID_OK)
@@ -37,6 +41,7 @@ void aid_local_model_done(aid_local_model *model)
     free(model->psf);
     free(model->a);
     free(model->b);
+    free(model->part);
     free(model->scratch);
     free(model->pixels);
     *model = (aid_local_model){0};
@@ -47,20 +52,53 @@ static int wrap(int offset, int size)
     return offset < 0 ? offset + size : offset;
 }
 
-/* Spectrum of the PSF at (x, y), centred on pixel (0, 0) of the grid. */
-static void psf_spectrum(const aid_subtraction *plan, const aid_psf *psf, double x, double y,
-                         float *pixels, float complex *ret_spectrum)
+enum { MAX_RADIUS = 64, MAX_SIDE = 2 * MAX_RADIUS + 1 };
+
+/* The spectrum of a PSF stamp whose star lies `shift` off its pixel, moved back. */
+static void stamp_spectrum(const aid_subtraction *plan, const float *stamp, int radius,
+                           const double shift[2], float *pixels, float complex *spectrum)
 {
-    enum { MAX_RADIUS = 64 };
-    static _Thread_local float stamp[(2 * MAX_RADIUS + 1) * (2 * MAX_RADIUS + 1)];
-    int radius = AID_MIN(AID_MIN(plan->psf_radius, psf->radius_px), MAX_RADIUS);
-    int side = 2 * radius + 1, grid = plan->grid;
-    aid_psf_stamp(psf, x, y, 0.0, 0.0, radius, stamp);
+    const double pi = 3.14159265358979323846;
+    int side = 2 * radius + 1, grid = plan->grid, columns = grid / 2 + 1;
     memset(pixels, 0, (size_t)grid * (size_t)grid * sizeof *pixels);
     for (int j = -radius; j <= radius; j++)
         for (int i = -radius; i <= radius; i++)
             pixels[wrap(j, grid) * grid + wrap(i, grid)] = stamp[(j + radius) * side + i + radius];
-    aid_fft_forward(plan->small_fft, pixels, ret_spectrum);
+    aid_fft_forward(plan->small_fft, pixels, spectrum);
+    if (shift[0] == 0.0 && shift[1] == 0.0)
+        return;
+    for (int j = 0; j < grid; j++)
+        for (int i = 0; i < columns; i++) {
+            int ky = j <= grid / 2 ? j : j - grid;
+            double angle = 2.0 * pi * (i * shift[0] + ky * shift[1]) / grid;
+            float c = (float)cos(angle), s = (float)sin(angle);
+            float complex *mode = &spectrum[j * columns + i];
+            *mode = CMPLXF(crealf(*mode) * c - cimagf(*mode) * s,
+                           crealf(*mode) * s + cimagf(*mode) * c);
+        }
+}
+
+/* Spectrum of the PSF at (x, y), centred on pixel (0, 0) of the grid. Where the PSF is nearly
+ * undersampled its samples depend on where in a pixel the star lies; the mean over four such
+ * positions is free of the first aliases, so that the filter is right for the average source. */
+static void psf_spectrum(const aid_subtraction *plan, const aid_psf *psf, double x, double y,
+                         aid_local_model *model, float complex *ret_spectrum)
+{
+    static _Thread_local float stamp[MAX_SIDE * MAX_SIDE];
+    int radius = AID_MIN(AID_MIN(plan->psf_radius, psf->radius_px), MAX_RADIUS);
+    int modes = plan->grid * (plan->grid / 2 + 1);
+    int phases = psf->fwhm_px < undersampled_fwhm_px ? 4 : 1;
+    for (int k = 0; k < phases; k++) {
+        const double shift[2] = {0.5 * (k % 2), 0.5 * (k / 2)};
+        float complex *to = k == 0 ? ret_spectrum : model->part;
+        aid_psf_stamp(psf, x, y, shift[0], shift[1], radius, stamp);
+        stamp_spectrum(plan, stamp, radius, shift, model->pixels, to);
+        for (int i = 0; k > 0 && i < modes; i++)
+            ret_spectrum[i] += model->part[i];
+    }
+    for (int i = 0; phases > 1 && i < modes; i++)
+        ret_spectrum[i] = CMPLXF(crealf(ret_spectrum[i]) / (float)phases,
+                                 cimagf(ret_spectrum[i]) / (float)phases);
 }
 
 /* to = target conj(from) / (|from|^2 + floor): the kernel that turns `from` into `target`. */
@@ -97,6 +135,18 @@ static void taper_kernel(const aid_subtraction *plan, double sum, float *pixels,
     aid_fft_forward(plan->small_fft, pixels, spectrum);
 }
 
+/* Rows from below, each as wide as the circle is there. */
+aid_delta aid_delta_at(int index)
+{
+    for (int dy = -AID_DELTA_HALF; dy <= AID_DELTA_HALF; dy++) {
+        int half = (int)sqrt((double)(AID_DELTA_HALF * AID_DELTA_HALF - dy * dy));
+        if (index <= 2 * half)
+            return (aid_delta){index - half, dy};
+        index -= 2 * half + 1;
+    }
+    return (aid_delta){0, 0};
+}
+
 /* kernel *= 1 + correction(x, y). */
 static void apply_correction(const aid_subtraction *plan, double x, double y, float *pixels,
                              float complex *scratch, float complex *kernel)
@@ -107,11 +157,11 @@ static void apply_correction(const aid_subtraction *plan, double x, double y, fl
                                      (y - 0.5 * height) / (0.5 * height)};
     memset(pixels, 0, (size_t)grid * (size_t)grid * sizeof *pixels);
     for (int k = 0; k < AID_DELTA_COUNT; k++) {
-        int dy = k / AID_DELTA_SIDE - AID_DELTA_HALF, dx = k % AID_DELTA_SIDE - AID_DELTA_HALF;
+        aid_delta delta = aid_delta_at(k);
         double value = 0.0;
         for (int t = 0; t < AID_DELTA_TERMS; t++)
             value += terms[t] * plan->correction[t][k];
-        pixels[wrap(dy, grid) * grid + wrap(dx, grid)] = (float)value;
+        pixels[wrap(delta.dy, grid) * grid + wrap(delta.dx, grid)] = (float)value;
     }
     pixels[0] += 1.0F;
     aid_fft_forward(plan->small_fft, pixels, scratch);
@@ -134,8 +184,8 @@ void aid_local_model_evaluate(const aid_subtraction *plan, double x, double y, b
     int modes = plan->grid * (plan->grid / 2 + 1);
     float complex *science_psf = model->psf, *reference_psf = model->scratch;
     model->ratio = aid_flux_ratio_at(plan->match, plan->tiling.width, plan->tiling.height, x, y);
-    psf_spectrum(plan, &plan->science->psf, x, y, model->pixels, science_psf);
-    psf_spectrum(plan, &plan->reference->psf, x, y, model->pixels, reference_psf);
+    psf_spectrum(plan, &plan->science->psf, x, y, model, science_psf);
+    psf_spectrum(plan, &plan->reference->psf, x, y, model, reference_psf);
     if (plan->method == AID_METHOD_ZOGY) { /* Pr N - f Pn R, in science units */
         float ratio = (float)model->ratio;
         for (int i = 0; i < modes; i++) {

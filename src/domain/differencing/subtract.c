@@ -67,7 +67,7 @@ static void plan_geometry(aid_subtraction *plan)
     double narrow = AID_MIN(plan->science->psf.fwhm_px, plan->reference->psf.fwhm_px);
     double broad = AID_MAX(plan->science->psf.fwhm_px, plan->reference->psf.fwhm_px);
     plan->psf_radius = AID_MAX(plan->science->psf.radius_px, plan->reference->psf.radius_px);
-    plan->taper_px = AID_CLAMP(2.3 * narrow, 5.0, 24.0);
+    plan->taper_px = AID_CLAMP(4.0 * narrow, 5.0, 24.0);
     plan->convolve_science = plan->science->psf.fwhm_px < plan->reference->psf.fwhm_px;
     plan->grid = aid_fft_good_size(AID_MAX(AID_SMALL_GRID_MIN, 4 * plan->psf_radius));
     plan->tiling =
@@ -462,7 +462,7 @@ static aid_status make_mask(const aid_subtraction *plan, aid_pool *pool, aid_mas
     double fwhm = AID_MAX(plan->science->psf.fwhm_px, plan->reference->psf.fwhm_px);
     const uint8_t single = AID_MASK_BAD | AID_MASK_COSMIC_RAY | AID_MASK_NO_DATA;
     aid_status status =
-        aid_mask_grow(&mask, single, AID_CLAMP(1.1 * fwhm, 2.0, 4.2), AID_MASK_GROWN, pool, err);
+        aid_mask_grow(&mask, single, AID_CLAMP(0.8 * fwhm, 1.5, 3.2), AID_MASK_GROWN, pool, err);
     if (status == AID_OK)
         status = aid_mask_grow(&mask, AID_MASK_SATURATED, AID_CLAMP(4.0 * fwhm, 15.5, 48.0),
                                AID_MASK_GROWN, pool, err);

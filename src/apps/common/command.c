@@ -1,5 +1,6 @@
 #include "apps/common/command.h"
 
+#include "adapters/log/log.h"
 #include "apps/common/config_file.h"
 #include "core/base/memory.h"
 
@@ -7,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_LABEL = 256, MAX_VARIABLE = 64 };
 
@@ -258,6 +260,24 @@ static aid_status read_everything(command_reading *reading, int argc, char *cons
     return take_words(reading, argc, argv, err);
 }
 
+/* The choices of log-level and log-format stand in the order of the log's own. */
+static void configure_log(const command_reading *reading)
+{
+    const aid_setting_use *level = find_use(reading->command, "log-level");
+    const aid_setting_use *format = find_use(reading->command, "log-format");
+    if (level && format)
+        aid_log_configure((aid_log_format) * (const int *)field_of(reading, format),
+                          (aid_log_level) * (const int *)field_of(reading, level));
+}
+
+int aid_threads_of(const aid_common_options *options)
+{
+    if (options->threads != AID_UNSET_INTEGER)
+        return (int)options->threads;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return (int)AID_CLAMP(cores, 1, AID_MAX_THREADS);
+}
+
 aid_status aid_command_main(const aid_command *command, int argc, char *const *argv,
                             char *const *environment, FILE *out, aid_error *err)
 {
@@ -277,6 +297,7 @@ aid_status aid_command_main(const aid_command *command, int argc, char *const *a
     if (status == AID_OK && reading.help)
         aid_command_help(command, out);
     else if (status == AID_OK) {
+        configure_log(&reading);
         aid_invocation invocation = {command, options, origins, arguments, reading.argument_count};
         status = command->execute(&invocation, err);
     }

@@ -26,6 +26,24 @@ typedef struct aid_setting_use {
                      const char *: AID_SETTING_TEXT,                                               \
                      int: AID_SETTING_CHOICE)
 
+/* What every command takes: a member `common` of its options struct, and AID_COMMON_USES(type) as
+ * the last rows of its table. */
+typedef struct aid_common_options {
+    int64_t threads; /* aid_threads_of tells how many that are */
+    const char *config;
+    bool json;
+    int log_level, log_format; /* in effect when the command is executed */
+} aid_common_options;
+
+#define AID_COMMON_USES(type)                                                                      \
+    {AID_FIELD("threads", type, common.threads)}, {AID_FIELD("config", type, common.config)},      \
+        {AID_FIELD("json", type, common.json)}, {AID_FIELD("log-level", type, common.log_level)},  \
+    {                                                                                              \
+        AID_FIELD("log-format", type, common.log_format)                                           \
+    }
+
+int aid_threads_of(const aid_common_options *options);
+
 typedef struct aid_argument {
     const char *name; /* SCI */
     const char *help;

@@ -63,6 +63,12 @@ const aid_setting aid_settings[] = {
      .help = "read settings from FILE, one `key = value` a line"},
     {.key = "json", .plumbing = true, .kind = AID_SETTING_FLAG,
      .help = "print the summary as JSON and nothing else"},
+    {.key = "log-level", .plumbing = true, .kind = AID_SETTING_CHOICE, .unit = "LEVEL",
+     .choices = "debug|info|warn|error", .fallback = "error",
+     .help = "least important event to log on standard error"},
+    {.key = "log-format", .plumbing = true, .kind = AID_SETTING_CHOICE, .unit = "FORMAT",
+     .choices = "auto|text|json", .fallback = "auto",
+     .help = "of the log; auto: text on a terminal, else JSON"},
 };
 /* clang-format on */
 const int aid_setting_count = (int)AID_COUNT_OF(aid_settings);

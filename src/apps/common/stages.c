@@ -1,5 +1,6 @@
 #include "apps/common/stages.h"
 
+#include "adapters/log/log.h"
 #include "apps/common/stop.h"
 
 #include <stdlib.h>
@@ -145,6 +146,8 @@ void aid_stage_end(aid_stage_meter *meter, const char *name)
     stage->wall_s += seconds_of(CLOCK_MONOTONIC) - stage->begun_wall_s;
     stage->cpu_s += cpu_seconds() - stage->begun_cpu_s;
     stage->open = false;
+    aid_log(AID_INFO, "stage.done", "stage=%s wall_s=%.3f cpu_s=%.3f peak_mb=%.1f", name,
+            stage->wall_s, stage->cpu_s, stage->peak_mb);
 }
 
 double aid_stage_meter_wall_s(const aid_stage_meter *meter)

@@ -1,5 +1,6 @@
 #include "apps/common/stages.h"
 
+#include "adapters/log/log.h"
 #include "apps/common/stop.h"
 #include "core/base/memory.h"
 #include "tests/check.h"

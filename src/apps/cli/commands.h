@@ -1,0 +1,9 @@
+/* The commands of the program; main.c lists them. */
+#ifndef AID_APPS_CLI_COMMANDS_H
+#define AID_APPS_CLI_COMMANDS_H
+
+#include "apps/common/command.h"
+
+extern const aid_command aid_command_run;
+
+#endif

@@ -1,0 +1,100 @@
+#include "adapters/fits/fits.h"
+#include "apps/cli/commands.h"
+#include "apps/common/stop.h"
+#include "apps/common/version.h"
+
+#include <string.h>
+
+extern char **environ;
+
+/* A command is a file of its own and a row here. */
+static const aid_command *const commands[] = {
+    &aid_command_run,
+};
+
+static const aid_command *find_command(const char *name)
+{
+    for (size_t i = 0; i < AID_COUNT_OF(commands); i++)
+        if (!strcmp(commands[i]->name, name))
+            return commands[i];
+    return NULL;
+}
+
+static void print_overview(FILE *out)
+{
+    fputs("AstrID finds what changed between two astronomical images.\n\n"
+          "Usage: astrid COMMAND [arguments] [options]\n\nCommands:\n",
+          out);
+    for (size_t i = 0; i < AID_COUNT_OF(commands); i++)
+        fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(out,
+            "\nastrid COMMAND --help shows its options, astrid --version the version.\n"
+            "\nExample:\n  %s\n",
+            commands[0]->example);
+}
+
+static void print_version(void)
+{
+    printf("%s %s (%s; %s; %s)\n", AID_PROGRAM_NAME, aid_version(), aid_build(), aid_compiler(),
+           aid_vector_features());
+}
+
+static aid_status unknown_command(const char *name, aid_error *err)
+{
+    const char *names[AID_COUNT_OF(commands)];
+    for (size_t i = 0; i < AID_COUNT_OF(commands); i++)
+        names[i] = commands[i]->name;
+    const char *nearest = aid_nearest_name(name, names, (int)AID_COUNT_OF(commands));
+    if (nearest)
+        AID_FAIL(err, AID_ERR_USAGE, "unknown command %s; did you mean %s?", name, nearest);
+    AID_FAIL(err, AID_ERR_USAGE, "unknown command %s; astrid help lists them", name);
+}
+
+static aid_status show_help(const char *name, aid_error *err)
+{
+    if (!name) {
+        print_overview(stdout);
+        return AID_OK;
+    }
+    const aid_command *command = find_command(name);
+    if (!command)
+        return unknown_command(name, err);
+    aid_command_help(command, stdout);
+    return AID_OK;
+}
+
+static aid_status dispatch(int argc, char **argv, const char **ret_command, aid_error *err)
+{
+    const char *word = argv[1];
+    if (!strcmp(word, "--version") || !strcmp(word, "version")) {
+        print_version();
+        return AID_OK;
+    }
+    if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help"))
+        return show_help(argc > 2 ? argv[2] : NULL, err);
+    const aid_command *command = find_command(word);
+    if (!command)
+        return unknown_command(word, err);
+    *ret_command = command->name;
+    return aid_command_main(command, argc - 2, argv + 2, environ, stdout, err);
+}
+
+int main(int argc, char **argv)
+{
+    aid_fits_decoder_main(argc, argv);
+    if (argc < 2) {
+        print_overview(stderr);
+        return aid_exit_code(AID_ERR_USAGE);
+    }
+    aid_stop_on_signals();
+    aid_error error = {0};
+    const char *command = NULL;
+    aid_status status = dispatch(argc, argv, &command, &error);
+    if (fflush(stdout) && status == AID_OK)
+        status = AID_ERROR(&error, AID_ERR_IO, "standard output cannot be written to");
+    if (status != AID_OK && aid_stop_requested()) /* whatever failed, this is why */
+        status = AID_ERROR(&error, AID_ERR_CANCELLED, "stopped by a signal; nothing was written");
+    if (status != AID_OK)
+        aid_print_error(command, &error);
+    return aid_exit_code(status);
+}

@@ -1,0 +1,143 @@
+/* candidates.fits, .csv and .json: one table. */
+#include "apps/cli/run.h"
+
+#include <math.h>
+#include <string.h>
+
+/* How a column's value is held in a candidate. */
+typedef enum member_kind { MEMBER_DOUBLE, MEMBER_INT64, MEMBER_INT, MEMBER_FLAGS } member_kind;
+
+typedef struct column_row {
+    const char *name, *unit, *ucd, *description;
+    member_kind kind;
+    size_t offset;
+    int decimals;
+} column_row;
+
+static const char flux[] = "flux"; /* stands for the unit of the science image */
+
+#define DOUBLE(member) MEMBER_DOUBLE, offsetof(aid_candidate, member)
+#define INT64(member) MEMBER_INT64, offsetof(aid_candidate, member)
+#define INT(member) MEMBER_INT, offsetof(aid_candidate, member)
+#define FLAGS(member) MEMBER_FLAGS, offsetof(aid_candidate, member)
+
+/* clang-format off */
+static const column_row rows[] = {
+    {"id", NULL, "meta.id;meta.main", "1, 2, ... by falling |score|", INT64(id), 0},
+    {"x", "pix", "pos.cartesian.x;instr.det", "FITS pixel of the science image", DOUBLE(x), 3},
+    {"y", "pix", "pos.cartesian.y;instr.det", "FITS pixel of the science image", DOUBLE(y), 3},
+    {"ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS", DOUBLE(ra_deg), 7},
+    {"dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS", DOUBLE(dec_deg), 7},
+    {"flux", flux, "phot.count;arith.diff", "change of flux, by a fit of the PSF", DOUBLE(flux), -1},
+    {"flux_err", flux, "stat.error;phot.count", "standard error of flux", DOUBLE(flux_err), -1},
+    {"snr", NULL, "stat.snr", "|flux|/flux_err", DOUBLE(snr), 3},
+    {"score", NULL, "stat.snr;stat.max", "peak of the score map, signed", DOUBLE(score), 3},
+    {"mag", "mag", "phot.mag", "magnitude of |flux|", DOUBLE(mag), 4},
+    {"mag_err", "mag", "stat.error;phot.mag", "standard error of mag", DOUBLE(mag_err), 4},
+    {"fwhm", "pix", "phys.angSize;src", "full width at half maximum", DOUBLE(fwhm_px), 3},
+    {"ellipticity", NULL, "src.ellipticity", "1 - b/a", DOUBLE(ellipticity), 3},
+    {"theta", "deg", "pos.posAng;instr.det", "major axis, counter-clockwise from +x", DOUBLE(theta_deg), 2},
+    {"position_angle", "deg", "pos.posAng", "major axis, east of north", DOUBLE(position_angle_deg), 2},
+    {"npix", NULL, "meta.number;instr.pixel", "connected pixels above 2.5 sigma", INT64(npix), 0},
+    {"peak", flux, "phot.count;stat.max", "of the difference", DOUBLE(peak), -1},
+    {"background", flux, "instr.background", "of the difference around it", DOUBLE(background), -1},
+    {"noise", flux, "instr.det.noise", "of one pixel of the difference", DOUBLE(noise), -1},
+    {"polarity", NULL, "meta.code", "+1 brighter than in the reference, -1 fainter", INT(polarity), 0},
+    {"flags", NULL, "meta.code.qual", "what is odd about it, joined by |", FLAGS(flags), 0},
+    {"p_real", NULL, "stat.probability", "that it is real, by the model", DOUBLE(p_real), 4},
+};
+/* clang-format on */
+enum { ROWS = (int)AID_COUNT_OF(rows) };
+
+/* p_real, the last column, is there only where a model has spoken. */
+static int column_count(const aid_candidates *candidates)
+{
+    for (int i = 0; i < candidates->count; i++)
+        if (isfinite(candidates->items[i].p_real))
+            return ROWS;
+    return ROWS - 1;
+}
+
+static aid_column describe(const run_state *run, const column_row *row)
+{
+    static const aid_column_kind kinds[] = {[MEMBER_DOUBLE] = AID_COLUMN_DOUBLE,
+                                            [MEMBER_INT64] = AID_COLUMN_INT64,
+                                            [MEMBER_INT] = AID_COLUMN_INT64,
+                                            [MEMBER_FLAGS] = AID_COLUMN_TEXT};
+    return (aid_column){.name = row->name,
+                        .unit = row->unit == flux ? run_flux_unit(run) : row->unit,
+                        .ucd = row->ucd,
+                        .description = row->description,
+                        .kind = kinds[row->kind],
+                        .decimals = row->decimals};
+}
+
+static aid_status fill_cell(aid_table *table, int column, int64_t row,
+                            const aid_candidate *candidate, aid_error *err)
+{
+    const char *member = (const char *)candidate + rows[column].offset;
+    aid_column *item = &table->items[column];
+    char names[512];
+    switch (rows[column].kind) {
+    case MEMBER_DOUBLE:
+        item->values.doubles[row] = *(const double *)member;
+        break;
+    case MEMBER_INT64:
+        item->values.integers[row] = *(const int64_t *)member;
+        break;
+    case MEMBER_INT:
+        item->values.integers[row] = *(const int *)member;
+        break;
+    case MEMBER_FLAGS:
+        aid_flag_names(*(const unsigned *)member, names, sizeof names);
+        return aid_table_set_text(table, column, row, names, err);
+    }
+    return AID_OK;
+}
+
+static aid_status fill(aid_table *table, const aid_candidates *candidates, aid_error *err)
+{
+    for (int row = 0; row < candidates->count; row++)
+        for (int column = 0; column < table->columns; column++)
+            AID_TRY(fill_cell(table, column, row, &candidates->items[row], err));
+    return AID_OK;
+}
+
+aid_status run_candidate_table(const run_state *run, aid_table *ret_table, aid_error *err)
+{
+    const aid_candidates *candidates = &run->result.candidates;
+    aid_column columns[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        columns[i] = describe(run, &rows[i]);
+    aid_table table;
+    AID_TRY(aid_table_init("candidates", "what changed between science and reference", columns,
+                           column_count(candidates), candidates->count, &table, err));
+    aid_status status = fill(&table, candidates, err);
+    if (status == AID_OK)
+        *ret_table = table;
+    else
+        aid_table_done(&table);
+    return status;
+}
+
+static aid_status put_table(const run_state *run, const aid_table *table, aid_fits_writer *writer,
+                            aid_error *err)
+{
+    AID_CLEANUP(aid_header_done)
+    aid_header cards = {0};
+    AID_TRY(run_provenance_cards(run, &cards, err));
+    AID_TRY(aid_fits_put_header(writer, &cards, err));
+    return aid_fits_put_table(writer, "CANDIDATES", table, NULL, err);
+}
+
+aid_status run_write_candidates_fits(const run_state *run, const aid_table *table, const char *path,
+                                     aid_error *err)
+{
+    aid_fits_writer *writer;
+    AID_TRY(aid_fits_create(path, &writer, err));
+    aid_status status = put_table(run, table, writer, err);
+    if (status == AID_OK)
+        return aid_fits_commit(writer, err);
+    aid_fits_abandon(writer);
+    return status;
+}

@@ -98,12 +98,51 @@ aid_status aid_make_folder(const char *path, aid_error *err)
     return make_one_folder(copy, path, err);
 }
 
+enum { SHA256_BYTES = 32 };
+
+static void write_hex(const unsigned char digest[SHA256_BYTES], char ret_hex[65])
+{
+    for (size_t i = 0; i < SHA256_BYTES; i++)
+        snprintf(ret_hex + 2 * i, 3, "%02x", digest[i]);
+}
+
 void aid_sha256(const void *bytes, size_t size, char ret_hex[65])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int length = 0;
     int done = EVP_Digest(bytes, size, digest, &length, EVP_sha256(), NULL);
-    assert(done == 1 && length == 32);
-    for (unsigned int i = 0; i < length; i++)
-        snprintf(ret_hex + 2 * i, 3, "%02x", digest[i]);
+    assert(done == 1 && length == SHA256_BYTES);
+    write_hex(digest, ret_hex);
+}
+
+static void free_digest(EVP_MD_CTX **digest)
+{
+    EVP_MD_CTX_free(*digest);
+}
+
+aid_status aid_sha256_descriptor(int descriptor, const char *path, char ret_hex[65], aid_error *err)
+{
+    const size_t step = 1 << 18; /* stays in a core's cache */
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    AID_CLEANUP(aid_free_pointer)
+    unsigned char *bytes = malloc(step);
+    AID_CLEANUP(free_digest)
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (!bytes || !context || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1)
+        AID_FAIL(err, AID_ERR_NOMEM, "%s: out of memory", path);
+    for (off_t at = 0;;) {
+        ssize_t n = pread(descriptor, bytes, step, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            AID_FAIL(err, AID_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+        if (n == 0)
+            break;
+        (void)EVP_DigestUpdate(context, bytes, (size_t)n); /* the last step tells when it failed */
+        at += n;
+    }
+    if (EVP_DigestFinal_ex(context, digest, NULL) != 1)
+        AID_FAIL(err, AID_ERR_NOMEM, "%s: cannot be hashed", path);
+    write_hex(digest, ret_hex);
+    return AID_OK;
 }

@@ -39,5 +39,9 @@ AID_MUST_USE aid_status aid_make_folder(const char *path, aid_error *err);
 
 /* SHA-256 as 64 lower-case hexadecimal digits. */
 void aid_sha256(const void *bytes, size_t size, char ret_hex[65]);
+/* The same of a whole file, from its beginning, in little memory; the position of the descriptor
+ * stays. `path` is for messages. */
+AID_MUST_USE aid_status aid_sha256_descriptor(int descriptor, const char *path, char ret_hex[65],
+                                              aid_error *err);
 
 #endif

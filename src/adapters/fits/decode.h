@@ -1,0 +1,26 @@
+/* The decoder proper: the bytes of a file in, a reply (reply.h) out. It runs in the sandboxed
+ * child; the fuzzers call it in their own process. */
+#ifndef AID_ADAPTERS_FITS_DECODE_H
+#define AID_ADAPTERS_FITS_DECODE_H
+
+#include "adapters/fits/reply.h"
+
+typedef struct aid_fits_request {
+    const char *hdu; /* NULL or "": the first 2-D image; "2", "SCI", "SCI,1" */
+    bool skip_companions;
+    bool mask_alone; /* the pixels as a mask: low bytes, and no image */
+} aid_fits_request;
+
+/* Gives the memory of a reply, once it is known how long it will be; NULL: out of memory. */
+typedef struct aid_fits_reply_memory {
+    void *(*allocate)(void *context, size_t size);
+    void *context;
+} aid_fits_reply_memory;
+
+/* Fails only where there is no memory even for a reply that says so; what is wrong with the file
+ * stands in the reply. `bytes` is borrowed. */
+AID_MUST_USE aid_status aid_fits_decode(const uint8_t *bytes, size_t size,
+                                        const aid_fits_request *request,
+                                        const aid_fits_reply_memory *memory, aid_error *err);
+
+#endif

@@ -1,0 +1,45 @@
+/* What the decoder hands to its parent: one block of memory, laid out as
+ *   aid_fits_reply | image float32 | variance float32 | mask uint8 | cards
+ * with each part there or not as the header says. The parent believes none of it. */
+#ifndef AID_ADAPTERS_FITS_REPLY_H
+#define AID_ADAPTERS_FITS_REPLY_H
+
+#include "adapters/fits/fits.h"
+
+#include <stddef.h>
+
+#define AID_FITS_REPLY_MAGIC "AIDfits1"
+
+typedef struct aid_fits_reply {
+    char magic[8];
+    int32_t status;                /* aid_status; the rest counts only where it is AID_OK */
+    char message[AID_MAX_MESSAGE]; /* "HDU 1: ..." where it is not */
+    int32_t width, height;         /* px */
+    int32_t has_image, has_variance, has_mask; /* 0 or 1 */
+    int32_t hdu, bitpix;
+    double bscale, bzero;
+    char hdu_name[72];
+    int32_t card_count;
+    uint64_t cards_size; /* bytes */
+} aid_fits_reply;
+
+/* Before the text of each card: its kind and the lengths of keyword, value and comment, which
+ * follow without NULs. */
+typedef struct aid_fits_reply_card {
+    uint16_t kind, keyword, value, comment;
+} aid_fits_reply_card;
+
+typedef struct aid_fits_reply_extent {
+    uint64_t image, variance, mask, cards, total; /* bytes from the beginning */
+} aid_fits_reply_extent;
+
+/* From has_*, width, height and cards_size, which the caller has checked or made. */
+aid_fits_reply_extent aid_fits_reply_measure(const aid_fits_reply *reply);
+
+/* Reads and checks the whole reply. `name` is the file's name for messages. The decoder's own error
+ * comes back with its status and "name: " before it. A mask has any bits where the reply was asked
+ * for a mask alone, and otherwise the AID_MASK_* of an exposure. sha256 is left empty. */
+AID_MUST_USE aid_status aid_fits_reply_take(int descriptor, const char *name, bool mask_alone,
+                                            aid_fits_image *ret_image, aid_error *err);
+
+#endif

@@ -32,6 +32,7 @@ void aid_stop_on_signals(void)
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL);
 }
 
 bool aid_stop_requested(void)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Regularises the Wiener ratio of the PSFs where the divisor has no power left. */
-static const float wiener_floor = 1e-3F;
+static const float wiener_floor = 1e-5F;
 
 static const double undersampled_fwhm_px = 2.6;
 

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The reference is convolved unless the science image is clearly the sharper one: it is usually the
+ * deeper, and at equal widths the kernel's errors then act on the better known image. */
+static const double clearly_sharper = 0.96;
+
 /* ---------------------------------------------------------------------------------- the plan ---
  */
 
@@ -68,7 +72,8 @@ static void plan_geometry(aid_subtraction *plan)
     double broad = AID_MAX(plan->science->psf.fwhm_px, plan->reference->psf.fwhm_px);
     plan->psf_radius = AID_MAX(plan->science->psf.radius_px, plan->reference->psf.radius_px);
     plan->taper_px = AID_CLAMP(4.0 * narrow, 5.0, 24.0);
-    plan->convolve_science = plan->science->psf.fwhm_px < plan->reference->psf.fwhm_px;
+    plan->convolve_science =
+        plan->science->psf.fwhm_px < clearly_sharper * plan->reference->psf.fwhm_px;
     plan->grid = aid_fft_good_size(AID_MAX(AID_SMALL_GRID_MIN, 4 * plan->psf_radius));
     plan->tiling =
         aid_tiling_plan(image->width, image->height, AID_MAX(20, (int)ceil(4.0 * broad)));

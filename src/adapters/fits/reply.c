@@ -89,9 +89,11 @@ static aid_status check_reply(const aid_fits_reply *reply, const char *name, boo
                               uint64_t size, aid_error *err)
 {
     AID_TRY(check_shape(reply, name, mask_alone, err));
-    int bitpix = abs(reply->bitpix);
-    if ((bitpix != 8 && bitpix != 16 && bitpix != 32 && bitpix != 64) || reply->bitpix == -8 ||
-        reply->bitpix == -16)
+    const int32_t known[] = {8, 16, 32, 64, -32, -64};
+    bool is_known = false;
+    for (size_t i = 0; i < AID_COUNT_OF(known); i++)
+        is_known = is_known || reply->bitpix == known[i];
+    if (!is_known)
         return refuse(name, "its BITPIX", err);
     if (reply->hdu < 0 || reply->hdu >= AID_MAX_HDUS)
         return refuse(name, "its HDU", err);

@@ -331,6 +331,51 @@ TEST(the_bars_of_the_histogram_stand_for_the_counts)
     synthetic_done(&result);
 }
 
+TEST(rings_lie_on_the_candidates_in_the_frame_of_the_picture)
+{
+    synthetic_options options = SYNTHETIC_DEFAULTS;
+    aid_process_result result = synthetic_result(&options);
+    aid_report_facts facts = synthetic_facts();
+    char *page = page_of(&result, &facts, NULL);
+    /* FITS pixel (1, 1) is centred on (0.5, height - 0.5) of a drawing with y down. */
+    for (int i = 0; i < 4; i++) {
+        char ring[80];
+        snprintf(ring, sizeof ring, "cx=\"%.1f\" cy=\"%.1f\"", result.candidates.items[i].x - 0.5,
+                 options.height - result.candidates.items[i].y + 0.5);
+        CHECK(strstr(page, ring) != NULL);
+    }
+    CHECK(strstr(page, "viewBox=\"0 0 220 180\"") != NULL);
+    free(page);
+    synthetic_done(&result);
+}
+
+/* All stars but one on the fit, and that one 1 % brighter in science: its dot alone is above the
+ * line. */
+TEST(a_star_that_is_brighter_in_science_lies_above_the_line_of_the_flux_plot)
+{
+    synthetic_options options = SYNTHETIC_DEFAULTS;
+    aid_process_result result = synthetic_result(&options);
+    aid_report_facts facts = synthetic_facts();
+    aid_photometric_match *match = &result.difference.match;
+    for (int i = 0; i < match->count; i++)
+        match->stars[i].ratio = synthetic_ratio * (i == 0 ? 1.01 : 1.0);
+    char *page = page_of(&result, &facts, NULL);
+    const char *plot = strstr(page, "against its flux"), *at = strstr(plot, "rule zero");
+    double left, zero;
+    CHECK_EQUAL(sscanf(at, "rule zero\" d=\"M%lf %lfH", &left, &zero), 2);
+    at = strstr(at, "dots used\" d=\"") + strlen("dots used\" d=\"");
+    int above = 0, on = 0, length = 0;
+    double x, y;
+    for (; sscanf(at, "M%lf %lfh0%n", &x, &y, &length) == 2; at += length) {
+        above += y < zero - 5.0;
+        on += fabs(y - zero) < 0.2;
+    }
+    CHECK_EQUAL(above, 1);
+    CHECK_EQUAL(on, match->used - 1);
+    free(page);
+    synthetic_done(&result);
+}
+
 TEST(the_completeness_table_holds_wilson_intervals)
 {
     synthetic_options options = SYNTHETIC_DEFAULTS;
@@ -447,6 +492,36 @@ TEST(the_science_picture_is_bright_where_the_brightest_star_is)
     synthetic_done(&result);
 }
 
+/* The reference is shown times the flux ratio, on the limits of the science image. An error of the
+ * ratio r by r^2 = 1.56 would shift the greys of stars by ln(1.56) of an asinh scale of about 6.5,
+ * 17 of 255; noise moves a star of peak 155 +- 12 by 3, and the mean over forty stars by 0.5. */
+TEST(an_unchanged_star_is_equally_bright_in_both_pictures)
+{
+    synthetic_options options = SYNTHETIC_DEFAULTS;
+    aid_process_result result = synthetic_result(&options);
+    aid_report_facts facts = synthetic_facts();
+    char *page = page_of(&result, &facts, NULL);
+    png_image image;
+    uint8_t *science = picture_of(page, "Science image", &image);
+    uint8_t *reference = picture_of(page, "Reference image", &image);
+    double sum = 0.0;
+    int count = 0;
+    for (int i = 0; i < result.difference.match.count; i++) {
+        const aid_matched_star *star = &result.difference.match.stars[i];
+        int x = (int)lround(star->x), y = (int)lround(star->y);
+        if (y < 6)
+            continue; /* masked */
+        sum += *colour_at(science, &image, x, y) - *colour_at(reference, &image, x, y);
+        count++;
+    }
+    CHECK(count > 30);
+    CHECK_NEAR(sum / count, 0.0, 4.0);
+    free(science);
+    free(reference);
+    free(page);
+    synthetic_done(&result);
+}
+
 TEST(cut_outs_show_the_candidate_in_the_middle_with_the_colour_of_its_sign)
 {
     synthetic_options options = SYNTHETIC_DEFAULTS;
@@ -460,6 +535,20 @@ TEST(cut_outs_show_the_candidate_in_the_middle_with_the_colour_of_its_sign)
         const uint8_t *middle = colour_at(pixels, &image, 19, 19);
         bool is_fading = id % 3 == 0;
         CHECK(is_fading ? middle[2] > middle[0] + 25 : middle[0] > middle[2] + 25);
+        if (id == 1) { /* at 45 sigma, the brightest pixel is the nearest one, or next to it */
+            int best_x = 0, best_y = 0, best = 0;
+            for (int y = 0; y < 39; y++)
+                for (int x = 0; x < 39; x++) {
+                    const uint8_t *colour = colour_at(pixels, &image, x, y);
+                    if (colour[0] + colour[1] + colour[2] > best) {
+                        best = colour[0] + colour[1] + colour[2];
+                        best_x = x;
+                        best_y = y;
+                    }
+                }
+            CHECK_NEAR(best_x, 19, 1);
+            CHECK_NEAR(best_y, 19, 1);
+        }
         free(pixels);
     }
     free(page);

@@ -534,6 +534,23 @@ TEST(core_and_domain_call_nothing_that_does_input_or_output)
     CHECK(problems == 0);
 }
 
+/* Static libraries hide it until one program happens to need both. */
+TEST(no_two_libraries_define_the_same_name)
+{
+    problems = 0;
+    char line[MAX_LINE];
+    FILE *names = popen("nm -g --defined-only '" AID_BUILD_ROOT "'/src/libaid_*.a | "
+                        "awk '$2 ~ /[TDBRC]/ && $3 ~ /^aid_/ { print $3 }' | sort | uniq -d",
+                        "r");
+    CHECK(names != NULL);
+    while (fgets(line, sizeof line, names)) {
+        line[strcspn(line, "\n")] = '\0';
+        problem("src", 1, "is defined twice", line);
+    }
+    CHECK(pclose(names) == 0);
+    CHECK(problems == 0);
+}
+
 TEST(the_allow_list_of_symbols_lets_no_input_or_output_through)
 {
     static const char *const forbidden[] = {

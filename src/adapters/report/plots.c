@@ -131,8 +131,8 @@ static int used_or_not(const aid_report_page *page, const aid_matched_star *star
 static double flux_residual(const aid_report_page *page, const aid_matched_star *star)
 {
     const aid_image *image = &page->result->science.image;
-    double fitted = aid_flux_ratio_at(&page->result->difference.match, image->width, image->height,
-                                      star->x, star->y);
+    double fitted = aid_report_flux_ratio(&page->result->difference.match, image->width,
+                                          image->height, star->x, star->y);
     return 100.0 * (star->ratio / fitted - 1.0);
 }
 

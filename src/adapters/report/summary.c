@@ -141,8 +141,8 @@ double aid_expected_noise_peaks(double area_px, double fwhm_px, double threshold
            exp(-0.5 * threshold * threshold);
 }
 
-double aid_flux_ratio_at(const aid_photometric_match *match, int32_t width, int32_t height,
-                         double x, double y)
+double aid_report_flux_ratio(const aid_photometric_match *match, int32_t width, int32_t height,
+                             double x, double y)
 {
     double u = (x - width / 2.0) / (width / 2.0), v = (y - height / 2.0) / (height / 2.0);
     const double terms[6] = {1.0, u, v, u * u, u * v, v * v};

@@ -39,8 +39,8 @@ aid_interval aid_wilson(int successes, int trials, double z);
 double aid_expected_noise_peaks(double area_px, double fwhm_px, double threshold);
 
 /* What the fit of the flux ratio gives at a position. */
-double aid_flux_ratio_at(const aid_photometric_match *match, int32_t width, int32_t height,
-                         double x, double y);
+double aid_report_flux_ratio(const aid_photometric_match *match, int32_t width, int32_t height,
+                             double x, double y);
 
 /* Right ascension as hh:mm:ss.sss and declination as +dd:mm:ss.ss, rounded once, so that no field
  * ever shows 60. "" for what is not a coordinate. */

@@ -19,6 +19,12 @@ static void put_number(aid_json_writer *json, const char *key, double value)
     aid_json_number(json, value);
 }
 
+static void put_rounded(aid_json_writer *json, const char *key, double value, int decimals)
+{
+    aid_json_key(json, key);
+    aid_json_rounded(json, value, decimals);
+}
+
 static void put_integer(aid_json_writer *json, const char *key, int64_t value)
 {
     aid_json_key(json, key);
@@ -270,9 +276,9 @@ static void put_costs(aid_json_writer *json, const run_state *run)
     for (int i = 0; i < meter->count; i++) {
         const aid_stage *stage = &meter->items[i];
         begin(json, stage->name);
-        put_number(json, "wall_s", stage->wall_s);
-        put_number(json, "cpu_s", stage->cpu_s);
-        put_number(json, "peak_mb", stage->peak_mb);
+        put_rounded(json, "wall_s", stage->wall_s, 4);
+        put_rounded(json, "cpu_s", stage->cpu_s, 4);
+        put_rounded(json, "peak_mb", stage->peak_mb, 1);
         aid_json_end_object(json);
         cpu_s += stage->cpu_s;
         peak_mb = fmax(peak_mb, stage->peak_mb);
@@ -280,9 +286,9 @@ static void put_costs(aid_json_writer *json, const run_state *run)
     aid_json_end_object(json);
     begin(json, "resources");
     put_integer(json, "threads", aid_pool_threads(run->pool));
-    put_number(json, "wall_s", aid_stage_meter_wall_s(meter));
-    put_number(json, "cpu_s", cpu_s);
-    put_number(json, "peak_mb", peak_mb);
+    put_rounded(json, "wall_s", aid_stage_meter_wall_s(meter), 4);
+    put_rounded(json, "cpu_s", cpu_s, 4);
+    put_rounded(json, "peak_mb", peak_mb, 1);
     put_bool(json, "stage_peaks_are_of_the_run", meter->peaks_are_of_the_run);
     aid_json_end_object(json);
 }

@@ -74,11 +74,12 @@ static void read_back(const char *path, char *text, size_t size)
     unlink(path);
 }
 
-/* Starts `astrid` with words separated by blanks, by way of `sh -c` with `before` in front. */
+/* Starts `astrid` with words separated by blanks, by way of `sh -c` with `before` in front. Words
+ * may hold a redirection: it comes after ours. */
 static pid_t start(const char *before, const char *words)
 {
     char command[4096];
-    snprintf(command, sizeof command, "%s exec '%s' %s >.stdout 2>.stderr </dev/null", before,
+    snprintf(command, sizeof command, "%s exec '%s' >.stdout 2>.stderr </dev/null %s", before,
              AID_ASTRID, words);
     char *argv[] = {"sh", "-c", command, NULL};
     pid_t child;

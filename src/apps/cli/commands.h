@@ -5,5 +5,6 @@
 #include "apps/common/command.h"
 
 extern const aid_command aid_command_run;
+extern const aid_command aid_command_simulate;
 
 #endif

@@ -10,6 +10,7 @@ extern char **environ;
 /* A command is a file of its own and a row here. */
 static const aid_command *const commands[] = {
     &aid_command_run,
+    &aid_command_simulate,
 };
 
 static const aid_command *find_command(const char *name)

@@ -54,6 +54,24 @@ const aid_setting aid_settings[] = {
     TEXT("science-hdu", "HDU", "number (0: primary) or EXTNAME of the image; else the first one"),
     TEXT("reference-hdu", "HDU", "the same of the reference"),
 
+    /* a simulated sky */
+    INTEGER("size", "PX", "2048", 64, AID_MAX_IMAGE_SIDE, "width and height of the images"),
+    INTEGER("transients", "N", "40", 0, 100000, "sources in the science image alone"),
+    INTEGER("faders", "N", "15", 0, 100000, "sources in the reference alone"),
+    INTEGER("variables", "N", "15", 0, 100000, "sources that have changed"),
+    INTEGER("movers", "N", "8", 0, 100000, "sources that have moved"),
+    NUMBER("snr-min", "SIGMA", "4", 0.01, 1e6, "least significance of a change"),
+    NUMBER("snr-max", "SIGMA", "60", 0.01, 1e6, "largest significance of a change"),
+    NUMBER("seeing", "PX", "3.6", 1, 20, "FWHM of stars at the centre of the science image"),
+    NUMBER("reference-seeing", "PX", "2.9", 1, 20, "the same of the reference"),
+    NUMBER("rotation", "DEG", "0.35", -360, 360, "of the camera between the two epochs"),
+    CHOICE("distortion", "NAME", "sip", "none|sip|tpv", "of the camera, as the WCS describes it"),
+    NUMBER("star-density", "N", "700", 0, 1e6, "stars for each megapixel"),
+    NUMBER("galaxy-density", "N", "300", 0, 1e5, "galaxies for each megapixel"),
+    NUMBER("cosmic-rays", "N", "25", 0, 1e5, "hits for each megapixel of the science image"),
+    INTEGER("raw", "N", "5", 0, 9,
+            "raw bias, dark and flat frames of each kind; 0: no raw frames at all"),
+
     /* how the program behaves: cannot change a result */
     {.key = "output", .letter = 'o', .plumbing = true, .kind = AID_SETTING_TEXT,
      .unit = "FOLDER", .help = "where the results go"},

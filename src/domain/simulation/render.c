@@ -3,6 +3,7 @@
 #include "domain/simulation/internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void aid_simulated_frame_done(aid_simulated_frame *frame)
@@ -180,8 +181,11 @@ static aid_status put_header(const aid_sky *sky, int epoch, aid_header *header, 
     aid_sim_put_number(&card, "RDNOISE", o->read_noise_e * sqrt(e->frames), "[e-] of the mean");
     aid_sim_put_number(&card, "SATURATE", o->saturation_adu, "[adu]");
     aid_sim_put_number(&card, "MAGZERO", e->zero_point, "[mag] of 1 adu, AB");
-    aid_sim_put_number(&card, "SIMSEED", (double)o->seed, "seed of the simulation");
     AID_TRY(card.status);
+    char seed[24]; /* a double would round it */
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
+    AID_TRY(
+        aid_header_append(header, "SIMSEED", AID_CARD_NUMBER, seed, "seed of the simulation", err));
     for (int i = 0; i < sky->wcs_cards[epoch].count; i++) {
         const aid_card *from = &sky->wcs_cards[epoch].cards[i];
         AID_TRY(

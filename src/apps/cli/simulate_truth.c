@@ -1,0 +1,192 @@
+/* truth.fits and truth.csv of `astrid simulate`, and its summary. */
+#include "adapters/files/json.h"
+#include "apps/cli/simulate.h"
+#include "apps/common/version.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum member_kind { MEMBER_DOUBLE, MEMBER_INT64, MEMBER_BOOL, MEMBER_KIND } member_kind;
+
+typedef struct column_row {
+    const char *name, *unit, *ucd, *description;
+    member_kind kind;
+    size_t offset;
+    int decimals;
+} column_row;
+
+#define DOUBLE(member) MEMBER_DOUBLE, offsetof(aid_sky_source, member)
+#define BOOL(member) MEMBER_BOOL, offsetof(aid_sky_source, member)
+
+/* clang-format off */
+static const column_row rows[] = {
+    {"id", NULL, "meta.id;meta.main", "1, 2, ...", MEMBER_INT64, offsetof(aid_sky_source, id), 0},
+    {"kind", NULL, "src.class", "star, galaxy, transient, fader, variable or mover", MEMBER_KIND, 0, 0},
+    {"ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS, when the science image was taken", DOUBLE(ra_deg[0]), 9},
+    {"dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS, when the science image was taken", DOUBLE(dec_deg[0]), 9},
+    {"x", "pix", "pos.cartesian.x;instr.det", "FITS pixel of the science image", DOUBLE(x[0]), 6},
+    {"y", "pix", "pos.cartesian.y;instr.det", "FITS pixel of the science image", DOUBLE(y[0]), 6},
+    {"reference_x", "pix", "pos.cartesian.x;instr.det", "FITS pixel of the reference", DOUBLE(x[1]), 6},
+    {"reference_y", "pix", "pos.cartesian.y;instr.det", "FITS pixel of the reference", DOUBLE(y[1]), 6},
+    {"flux", "adu", "phot.count", "in the science image; 0: not there", DOUBLE(flux_adu[0]), -1},
+    {"reference_flux", "adu", "phot.count", "in the reference; 0: not there", DOUBLE(flux_adu[1]), -1},
+    {"mag", "mag", "phot.mag", "in the science image", DOUBLE(mag[0]), 9},
+    {"reference_mag", "mag", "phot.mag", "in the reference", DOUBLE(mag[1]), 9},
+    {"snr", NULL, "stat.snr", "of the change, in an ideal difference on blank sky; signed; 0: none", DOUBLE(difference_snr), 6},
+    {"host", NULL, "meta.id.assoc", "id of the galaxy that it lies in; 0: none", MEMBER_INT64, offsetof(aid_sky_source, host), 0},
+    {"on_image", NULL, "meta.code", "1: its centre is on the science image", BOOL(on_image[0]), 0},
+    {"reference_on_image", NULL, "meta.code", "1: its centre is on the reference", BOOL(on_image[1]), 0},
+    {"saturated", NULL, "meta.code", "1: its peak is saturated in the science image", BOOL(saturated[0]), 0},
+    {"reference_saturated", NULL, "meta.code", "1: its peak is saturated in the reference", BOOL(saturated[1]), 0},
+    {"half_light", "arcsec", "phys.angSize", "half-light radius of a galaxy", DOUBLE(half_light_arcsec), 4},
+    {"axis_ratio", NULL, "src.ellipticity", "of a galaxy", DOUBLE(axis_ratio), 4},
+    {"position_angle", "deg", "pos.posAng", "of a galaxy's long axis, east of north", DOUBLE(position_angle_deg), 3},
+};
+/* clang-format on */
+enum { ROWS = (int)AID_COUNT_OF(rows) };
+
+static aid_status fill_cell(aid_table *table, int column, int64_t row, const aid_sky_source *source,
+                            aid_error *err)
+{
+    const char *member = (const char *)source + rows[column].offset;
+    aid_column *item = &table->items[column];
+    switch (rows[column].kind) {
+    case MEMBER_DOUBLE:
+        item->values.doubles[row] = *(const double *)member;
+        break;
+    case MEMBER_INT64:
+        item->values.integers[row] = *(const int64_t *)member;
+        break;
+    case MEMBER_BOOL:
+        item->values.integers[row] = *(const bool *)member ? 1 : 0;
+        break;
+    case MEMBER_KIND:
+        return aid_table_set_text(table, column, row, aid_sky_kind_name(source->kind), err);
+    }
+    return AID_OK;
+}
+
+static aid_status fill(aid_table *table, const aid_sky_source *sources, aid_error *err)
+{
+    for (int64_t row = 0; row < table->rows; row++)
+        for (int column = 0; column < ROWS; column++)
+            AID_TRY(fill_cell(table, column, row, &sources[row], err));
+    return AID_OK;
+}
+
+aid_status simulate_truth_table(const aid_sky *sky, aid_table *ret_table, aid_error *err)
+{
+    static const aid_column_kind kinds[] = {[MEMBER_DOUBLE] = AID_COLUMN_DOUBLE,
+                                            [MEMBER_INT64] = AID_COLUMN_INT64,
+                                            [MEMBER_BOOL] = AID_COLUMN_INT64,
+                                            [MEMBER_KIND] = AID_COLUMN_TEXT};
+    int64_t count;
+    const aid_sky_source *sources = aid_sky_sources(sky, &count);
+    aid_column columns[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        columns[i] = (aid_column){.name = rows[i].name,
+                                  .unit = rows[i].unit,
+                                  .ucd = rows[i].ucd,
+                                  .description = rows[i].description,
+                                  .kind = kinds[rows[i].kind],
+                                  .decimals = rows[i].decimals};
+    aid_table table;
+    AID_TRY(aid_table_init("truth", "every source of a simulated sky", columns, ROWS, count, &table,
+                           err));
+    aid_status status = fill(&table, sources, err);
+    if (status == AID_OK)
+        *ret_table = table;
+    else
+        aid_table_done(&table);
+    return status;
+}
+
+/* -------------------------------------------------------------------------------------- summary */
+
+static void put_number(aid_json_writer *json, const char *key, double value)
+{
+    aid_json_key(json, key);
+    aid_json_number(json, value);
+}
+
+static void put_counts(aid_json_writer *json, const aid_sky *sky)
+{
+    int64_t count, kinds[AID_SKY_KINDS] = {0};
+    const aid_sky_source *sources = aid_sky_sources(sky, &count);
+    for (int64_t i = 0; i < count; i++)
+        kinds[sources[i].kind]++;
+    aid_json_key(json, "counts");
+    aid_json_begin_object(json);
+    for (int kind = 0; kind < AID_SKY_KINDS; kind++) {
+        aid_json_key(json, aid_sky_kind_name((aid_sky_kind)kind));
+        aid_json_integer(json, kinds[kind]);
+    }
+    aid_json_end_object(json);
+}
+
+static void put_epoch(aid_json_writer *json, const char *name, const aid_sky_epoch *epoch)
+{
+    aid_json_key(json, name);
+    aid_json_begin_object(json);
+    aid_json_key(json, "date_obs");
+    aid_json_text(json, epoch->date_obs);
+    put_number(json, "exposure_s", epoch->exposure_s);
+    put_number(json, "frames", epoch->frames);
+    put_number(json, "zero_point", epoch->zero_point);
+    put_number(json, "seeing_px", epoch->seeing_px);
+    put_number(json, "sky_adu", epoch->sky_adu);
+    put_number(json, "offset_x_px", epoch->offset_x_px);
+    put_number(json, "offset_y_px", epoch->offset_y_px);
+    put_number(json, "rotation_deg", epoch->rotation_deg);
+    put_number(json, "cosmic_rays_per_megapixel", epoch->cosmic_rays);
+    aid_json_end_object(json);
+}
+
+static void put_summary(aid_json_writer *json, const simulate_state *state)
+{
+    const aid_sky_options *sky = aid_sky_options_of(state->sky);
+    aid_json_begin_object(json);
+    aid_json_key(json, "program");
+    aid_json_text(json, AID_PROGRAM_NAME);
+    aid_json_key(json, "version");
+    aid_json_text(json, aid_version());
+    aid_json_key(json, "build");
+    aid_json_text(json, aid_build());
+    aid_json_key(json, "seed");
+    aid_json_integer(json, state->options->seed);
+    put_number(json, "width", sky->width);
+    put_number(json, "height", sky->height);
+    put_number(json, "ra_deg", sky->ra_deg);
+    put_number(json, "dec_deg", sky->dec_deg);
+    put_number(json, "pixel_scale_arcsec", sky->pixel_scale_arcsec);
+    put_number(json, "gain", sky->gain);
+    put_number(json, "read_noise_e", sky->read_noise_e);
+    put_number(json, "saturation_adu", sky->saturation_adu);
+    put_number(json, "snr_per_adu", aid_sky_snr_per_adu(state->sky));
+    put_epoch(json, "science", &sky->epoch[AID_SKY_SCIENCE]);
+    put_epoch(json, "reference", &sky->epoch[AID_SKY_REFERENCE]);
+    put_counts(json, state->sky);
+    aid_json_end_object(json);
+    aid_json_finish(json);
+}
+
+aid_status simulate_summary_text(const simulate_state *state, char **ret_text, size_t *ret_size,
+                                 aid_error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream)
+        AID_FAIL(err, AID_ERR_NOMEM, "summary: out of memory");
+    aid_json_writer json = aid_json_writer_on(stream, 2);
+    put_summary(&json, state);
+    bool failed = ferror(stream) != 0;
+    if (fclose(stream) || failed) {
+        free(text);
+        AID_FAIL(err, AID_ERR_NOMEM, "summary: out of memory");
+    }
+    *ret_text = text;
+    *ret_size = size;
+    return AID_OK;
+}

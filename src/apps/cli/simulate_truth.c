@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum member_kind { MEMBER_DOUBLE, MEMBER_INT64, MEMBER_BOOL, MEMBER_KIND } member_kind;
+typedef enum member_kind {
+    MEMBER_DOUBLE,
+    MEMBER_SHAPE, /* a double that galaxies alone have */
+    MEMBER_INT64,
+    MEMBER_BOOL,
+    MEMBER_KIND
+} member_kind;
 
 typedef struct column_row {
     const char *name, *unit, *ucd, *description;
@@ -17,14 +23,15 @@ typedef struct column_row {
 } column_row;
 
 #define DOUBLE(member) MEMBER_DOUBLE, offsetof(aid_sky_source, member)
+#define SHAPE(member) MEMBER_SHAPE, offsetof(aid_sky_source, member)
 #define BOOL(member) MEMBER_BOOL, offsetof(aid_sky_source, member)
 
 /* clang-format off */
 static const column_row rows[] = {
     {"id", NULL, "meta.id;meta.main", "1, 2, ...", MEMBER_INT64, offsetof(aid_sky_source, id), 0},
     {"kind", NULL, "src.class", "star, galaxy, transient, fader, variable or mover", MEMBER_KIND, 0, 0},
-    {"ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS, when the science image was taken", DOUBLE(ra_deg[0]), 9},
-    {"dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS, when the science image was taken", DOUBLE(dec_deg[0]), 9},
+    {"ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS, when the science image was taken", DOUBLE(ra_deg[0]), 11},
+    {"dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS, when the science image was taken", DOUBLE(dec_deg[0]), 11},
     {"x", "pix", "pos.cartesian.x;instr.det", "FITS pixel of the science image", DOUBLE(x[0]), 6},
     {"y", "pix", "pos.cartesian.y;instr.det", "FITS pixel of the science image", DOUBLE(y[0]), 6},
     {"reference_x", "pix", "pos.cartesian.x;instr.det", "FITS pixel of the reference", DOUBLE(x[1]), 6},
@@ -39,9 +46,9 @@ static const column_row rows[] = {
     {"reference_on_image", NULL, "meta.code", "1: its centre is on the reference", BOOL(on_image[1]), 0},
     {"saturated", NULL, "meta.code", "1: its peak is saturated in the science image", BOOL(saturated[0]), 0},
     {"reference_saturated", NULL, "meta.code", "1: its peak is saturated in the reference", BOOL(saturated[1]), 0},
-    {"half_light", "arcsec", "phys.angSize", "half-light radius of a galaxy", DOUBLE(half_light_arcsec), 4},
-    {"axis_ratio", NULL, "src.ellipticity", "of a galaxy", DOUBLE(axis_ratio), 4},
-    {"position_angle", "deg", "pos.posAng", "of a galaxy's long axis, east of north", DOUBLE(position_angle_deg), 3},
+    {"half_light", "arcsec", "phys.angSize", "half-light radius of a galaxy", SHAPE(half_light_arcsec), 4},
+    {"axis_ratio", NULL, "src.ellipticity", "of a galaxy", SHAPE(axis_ratio), 4},
+    {"position_angle", "deg", "pos.posAng", "of a galaxy's long axis, east of north", SHAPE(position_angle_deg), 3},
 };
 /* clang-format on */
 enum { ROWS = (int)AID_COUNT_OF(rows) };
@@ -54,6 +61,10 @@ static aid_status fill_cell(aid_table *table, int column, int64_t row, const aid
     switch (rows[column].kind) {
     case MEMBER_DOUBLE:
         item->values.doubles[row] = *(const double *)member;
+        break;
+    case MEMBER_SHAPE:
+        if (source->kind == AID_SKY_GALAXY)
+            item->values.doubles[row] = *(const double *)member;
         break;
     case MEMBER_INT64:
         item->values.integers[row] = *(const int64_t *)member;
@@ -78,6 +89,7 @@ static aid_status fill(aid_table *table, const aid_sky_source *sources, aid_erro
 aid_status simulate_truth_table(const aid_sky *sky, aid_table *ret_table, aid_error *err)
 {
     static const aid_column_kind kinds[] = {[MEMBER_DOUBLE] = AID_COLUMN_DOUBLE,
+                                            [MEMBER_SHAPE] = AID_COLUMN_DOUBLE,
                                             [MEMBER_INT64] = AID_COLUMN_INT64,
                                             [MEMBER_BOOL] = AID_COLUMN_INT64,
                                             [MEMBER_KIND] = AID_COLUMN_TEXT};

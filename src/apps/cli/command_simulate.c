@@ -177,7 +177,8 @@ static aid_sky_options sky_options(const simulate_options *options)
 static aid_status make_sky(simulate_state *state, aid_error *err)
 {
     aid_sky_options options = sky_options(state->options);
-    return aid_sky_new(&options, &state->sky, err);
+    aid_status status = aid_sky_new(&options, &state->sky, err);
+    return status == AID_ERR_INVALID ? AID_ERR_USAGE : status; /* options are all that it had */
 }
 
 static void print_what_next(const simulate_state *state)

@@ -24,14 +24,15 @@ typedef struct column_row {
 
 #define DOUBLE(member) MEMBER_DOUBLE, offsetof(aid_sky_source, member)
 #define SHAPE(member) MEMBER_SHAPE, offsetof(aid_sky_source, member)
+#define INT64(member) MEMBER_INT64, offsetof(aid_sky_source, member)
 #define BOOL(member) MEMBER_BOOL, offsetof(aid_sky_source, member)
 
 /* clang-format off */
 static const column_row rows[] = {
-    {"id", NULL, "meta.id;meta.main", "1, 2, ...", MEMBER_INT64, offsetof(aid_sky_source, id), 0},
-    {"kind", NULL, "src.class", "star, galaxy, transient, fader, variable or mover", MEMBER_KIND, 0, 0},
-    {"ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS, when the science image was taken", DOUBLE(ra_deg[0]), 11},
-    {"dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS, when the science image was taken", DOUBLE(dec_deg[0]), 11},
+    {"id", NULL, "meta.id;meta.main", "1, 2, ...", INT64(id), 0},
+    {"kind", NULL, "src.class", "star, galaxy, transient, ...", MEMBER_KIND, 0, 0},
+    {"ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS, at the science epoch", DOUBLE(ra_deg[0]), 11},
+    {"dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS, at the science epoch", DOUBLE(dec_deg[0]), 11},
     {"x", "pix", "pos.cartesian.x;instr.det", "FITS pixel of the science image", DOUBLE(x[0]), 6},
     {"y", "pix", "pos.cartesian.y;instr.det", "FITS pixel of the science image", DOUBLE(y[0]), 6},
     {"reference_x", "pix", "pos.cartesian.x;instr.det", "FITS pixel of the reference", DOUBLE(x[1]), 6},
@@ -40,8 +41,8 @@ static const column_row rows[] = {
     {"reference_flux", "adu", "phot.count", "in the reference; 0: not there", DOUBLE(flux_adu[1]), -1},
     {"mag", "mag", "phot.mag", "in the science image", DOUBLE(mag[0]), 9},
     {"reference_mag", "mag", "phot.mag", "in the reference", DOUBLE(mag[1]), 9},
-    {"snr", NULL, "stat.snr", "of the change, in an ideal difference on blank sky; signed; 0: none", DOUBLE(difference_snr), 6},
-    {"host", NULL, "meta.id.assoc", "id of the galaxy that it lies in; 0: none", MEMBER_INT64, offsetof(aid_sky_source, host), 0},
+    {"snr", NULL, "stat.snr", "of the change in an ideal difference; signed; 0: none", DOUBLE(difference_snr), 6},
+    {"host", NULL, "meta.id.assoc", "id of the galaxy that it lies in; 0: none", INT64(host), 0},
     {"on_image", NULL, "meta.code", "1: its centre is on the science image", BOOL(on_image[0]), 0},
     {"reference_on_image", NULL, "meta.code", "1: its centre is on the reference", BOOL(on_image[1]), 0},
     {"saturated", NULL, "meta.code", "1: its peak is saturated in the science image", BOOL(saturated[0]), 0},

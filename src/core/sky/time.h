@@ -8,10 +8,10 @@
 
 typedef struct aid_epoch {
     bool known;
-    double mid_mjd_utc;      /* DATE-OBS + EXPTIME/2, or MJD-OBS + EXPTIME/2 */
+    double mid_mjd_utc; /* DATE-OBS + EXPTIME/2, or MJD-OBS + EXPTIME/2 */
     double start_mjd_utc;
-    double exposure_s;       /* NaN when unknown: mid equals start then */
-    char warning[160];       /* "" or what was odd (unknown TIMESYS, no exposure time, 6,4E-05 ...) */
+    double exposure_s; /* NaN when unknown: mid equals start then */
+    char warning[160]; /* "" or what was odd (unknown TIMESYS, no exposure time, 6,4E-05 ...) */
 } aid_epoch;
 
 /* DATE-OBS as YYYY-MM-DDThh:mm:ss.s, YYYY-MM-DD (with TIME-OBS / UT / UTSTART), old DD/MM/YY;

@@ -69,6 +69,13 @@ void aid_html_fixed(FILE *out, double value, int decimals)
     fputs(isfinite(value) ? text : "&ndash;", out);
 }
 
+void aid_html_signed(FILE *out, double value, int decimals)
+{
+    if (value > 0.0)
+        fputc('+', out);
+    aid_html_fixed(out, value, decimals);
+}
+
 void aid_html_significant(FILE *out, double value, int digits)
 {
     double size = fabs(value);

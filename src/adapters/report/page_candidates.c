@@ -156,7 +156,9 @@ static void write_position(FILE *out, const aid_candidate *item)
         close_fact(out);
     }
     open_fact(out, "x, y", "FITS pixels of the science image: the first is 1, 1", false);
-    fprintf(out, "%.2f, %.2f", item->x, item->y);
+    aid_html_fixed(out, item->x, 2);
+    fputs(", ", out);
+    aid_html_fixed(out, item->y, 2);
     close_fact(out);
 }
 
@@ -172,7 +174,9 @@ static void write_flux(FILE *out, const aid_candidate *item)
     close_fact(out);
     if (isfinite(item->mag)) {
         open_fact(out, "Magnitude", "Of the size of the flux difference", false);
-        fprintf(out, "%.3f &#177;&#8239;%.3f", item->mag, item->mag_err);
+        aid_html_fixed(out, item->mag, 3);
+        fputs(" &#177;&#8239;", out);
+        aid_html_fixed(out, item->mag_err, 3);
         close_fact(out);
     }
 }
@@ -219,10 +223,9 @@ static void write_card(const aid_report_page *page, int rank)
                              : "<span class=\"rise\">&#9650; brighter</span> ",
           out);
     write_badges(out, item->flags);
-    fprintf(out,
-            "<span class=\"score\" title=\"Peak of the corrected score\">" AID_S_CORR
-            " %+.1f</span></header>\n<div class=\"cuts\">\n",
-            item->score);
+    fputs("<span class=\"score\" title=\"Peak of the corrected score\">" AID_S_CORR " ", out);
+    aid_html_signed(out, item->score, 1);
+    fputs("</span></header>\n<div class=\"cuts\">\n", out);
     for (int view = 0; view < AID_VIEWS; view++)
         write_cut(page, rank, view);
     fputs("</div>\n<dl class=\"facts\">\n", out);

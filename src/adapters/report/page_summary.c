@@ -335,9 +335,11 @@ static void write_mark(const aid_report_page *page, int rank, double radius)
         return;
     bool is_flagged = rank >= page->pictures->clean;
     const char *class = is_flagged ? "flagged" : item->polarity < 0 ? "down" : "up";
-    fprintf(out, "<a href=\"#%c%lld\"><title>#%lld, S = %+.1f</title>",
-            rank < page->pictures->pictured ? 'c' : 'r', (long long)item->id, (long long)item->id,
-            item->score);
+    fprintf(out,
+            "<a href=\"#%c%lld\"><title>#%lld, S = ", rank < page->pictures->pictured ? 'c' : 'r',
+            (long long)item->id, (long long)item->id);
+    aid_html_signed(out, item->score, 1);
+    fputs("</title>", out);
     if (!is_flagged)
         fprintf(out, "<circle class=\"halo\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>", x, y, radius);
     fprintf(out, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/></a>", class, x, y,

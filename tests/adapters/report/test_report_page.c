@@ -663,6 +663,7 @@ TEST(numbers_that_are_not_finite_leave_dashes_and_no_trace_in_the_drawing)
         snprintf(path, sizeof path, "%.*s", (int)strcspn(at + 4, "\""), at + 4);
         CHECK(!strstr(path, "nan") && !strstr(path, "inf"));
     }
+    CHECK(!strstr(page, ">nan") && !strstr(page, "+nan") && !strstr(page, " nan"));
     CHECK(!strstr(page, "\"nan\"") && !strstr(page, "\"-nan\"") && !strstr(page, "\"inf\""));
     free(page);
     synthetic_done(&result);

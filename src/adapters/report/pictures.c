@@ -189,7 +189,7 @@ static aid_status paint_psf(const paint_job *job, int view, aid_error *err)
                           &pictures->psf_side[view], err);
     }
     const aid_exposure *exposure = view == AID_VIEW_SCIENCE ? &result->science : &result->reference;
-    if (!exposure->psf.planes || exposure->psf.radius_px < 1)
+    if (exposure->psf.radius_px < 1)
         return AID_OK;
     int radius = exposure->psf.radius_px;
     AID_CLEANUP(aid_image_done)

@@ -344,7 +344,7 @@ static void draw_model_profile(const aid_plot *plot, const aid_exposure *exposur
 {
     int side = 2 * exposure->psf.radius_px + 1;
     aid_image stamp;
-    if (!exposure->psf.planes || aid_image_init(side, side, &stamp, NULL) != AID_OK)
+    if (exposure->psf.radius_px < 1 || aid_image_init(side, side, &stamp, NULL) != AID_OK)
         return;
     aid_psf_stamp(&exposure->psf, 0.5 * (exposure->image.width - 1),
                   0.5 * (exposure->image.height - 1), 0.0, 0.0, exposure->psf.radius_px,

@@ -11,6 +11,7 @@ extern char **environ;
 static const aid_command *const commands[] = {
     &aid_command_run,
     &aid_command_simulate,
+    &aid_command_compare,
 };
 
 static const aid_command *find_command(const char *name)

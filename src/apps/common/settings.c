@@ -72,6 +72,9 @@ const aid_setting aid_settings[] = {
     INTEGER("raw", "N", "5", 0, 9,
             "raw bias, dark and flat frames of each kind; 0: no raw frames at all"),
 
+    /* a comparison */
+    NUMBER("radius", "PX", "2.5", 0.01, 100, "how far apart two positions of one source may lie"),
+
     /* how the program behaves: cannot change a result */
     {.key = "output", .letter = 'o', .plumbing = true, .kind = AID_SETTING_TEXT,
      .unit = "FOLDER", .help = "where the results go"},

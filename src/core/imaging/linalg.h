@@ -28,6 +28,10 @@ void aid_cholesky_forward(int n, const double *factor, double *vector);
 /* A^-1 from its factor, both triangles filled; `ret_inverse` [n][n] must not overlap the factor. */
 void aid_cholesky_inverse(int n, const double *factor, double *ret_inverse);
 
+/* The diagonal of A^-1 alone, at a third of the cost: variances of the unknowns. */
+AID_MUST_USE aid_status aid_cholesky_inverse_diagonal(int n, const double *factor,
+                                                      double *ret_diagonal, aid_error *err);
+
 /* Adds one weighted row to normal equations: A += w a a^T (upper triangle), b += w a value. */
 void aid_normal_add(int n, double *restrict matrix, double *restrict right,
                     const double *restrict row, double value, double weight);

@@ -77,6 +77,7 @@ TEST(solve_and_inverse_undo_the_matrix)
         double *matrix = random_positive(n, 77), *factor = copy_of(matrix, (size_t)(n * n));
         double *inverse = copy_of(matrix, (size_t)(n * n));
         double *x = copy_of(matrix, (size_t)n), *b = copy_of(matrix, (size_t)n);
+        double *diagonal = copy_of(matrix, (size_t)n);
         uint64_t seed = 3;
         for (int i = 0; i < n; i++)
             x[i] = noise(&seed);
@@ -88,8 +89,10 @@ TEST(solve_and_inverse_undo_the_matrix)
         CHECK_OK(aid_cholesky_factor(n, factor, 0.0, &err));
         aid_cholesky_solve(n, factor, b);
         aid_cholesky_inverse(n, factor, inverse);
+        CHECK_OK(aid_cholesky_inverse_diagonal(n, factor, diagonal, &err));
         /* Condition below 1e5 times 1e-16 times n leaves 1e-9. */
         for (int i = 0; i < n; i++) {
+            CHECK_NEAR(diagonal[i], inverse[i * n + i], 1e-9 * inverse[i * n + i]);
             CHECK_NEAR(b[i], x[i], 1e-8);
             for (int j = 0; j < n; j++) {
                 double sum = i == j ? -1.0 : 0.0;
@@ -104,6 +107,7 @@ TEST(solve_and_inverse_undo_the_matrix)
         free(inverse);
         free(x);
         free(b);
+        free(diagonal);
     }
 }
 

@@ -46,6 +46,8 @@ void aid_plot_flux_residuals(const aid_report_page *page);
 void aid_plot_flux_field(const aid_report_page *page);
 void aid_plot_astrometric_residuals(const aid_report_page *page);
 void aid_plot_astrometric_field(const aid_report_page *page);
+/* How many times that plot enlarges the residuals. */
+double aid_plot_magnification(const aid_report_page *page);
 void aid_plot_psf_profiles(const aid_report_page *page);
 void aid_plot_completeness(const aid_report_page *page);
 

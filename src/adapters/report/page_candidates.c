@@ -62,6 +62,16 @@ static void write_arrow(FILE *out, double x, double y, double direction_deg, dou
             y + uy * 1.5 * length + 0.3 * length, letter);
 }
 
+/* Both arrows in the lower left corner, however the sky lies: the middle of the two is centred. */
+static void write_compass(FILE *out, double side, double north_deg, double east_deg)
+{
+    double north = north_deg * pi / 180.0, east = east_deg * pi / 180.0, length = 0.11 * side;
+    double x = 0.19 * side - 0.6 * length * (cos(north) + cos(east));
+    double y = 0.81 * side + 0.6 * length * (sin(north) + sin(east));
+    write_arrow(out, x, y, north_deg, length, 'N');
+    write_arrow(out, x, y, east_deg, length, 'E');
+}
+
 /* The longest round length that takes up to a third of the side, in arcsec or, without a WCS, px.
  */
 static void write_scale_bar(FILE *out, double side, double pixel_arcsec)
@@ -97,8 +107,7 @@ static void write_overlay(const aid_report_page *page, const aid_candidate *item
     double north, east;
     if (is_first && page->result->science.wcs &&
         aid_wcs_directions(page->result->science.wcs, cut->x, cut->y, &north, &east)) {
-        write_arrow(out, 0.25 * side, 0.8 * side, north, 0.11 * side, 'N');
-        write_arrow(out, 0.25 * side, 0.8 * side, east, 0.11 * side, 'E');
+        write_compass(out, side, north, east);
     }
     if (is_first)
         write_scale_bar(out, side, page->summary->pixel_arcsec);

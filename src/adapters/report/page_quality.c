@@ -1,5 +1,8 @@
 #include "adapters/report/page.h"
 
+#include "core/base/memory.h"
+#include "core/imaging/stats.h"
+
 #include <math.h>
 
 static void open_section(FILE *out, const char *id, const char *name, const char *lead)
@@ -310,6 +313,36 @@ static void write_registration(const aid_report_page *page)
     fputs("</p>\n", out);
 }
 
+/* After resampling, on the stars of the flux ratio: a median that is not 0 is a shift that the
+ * transform has missed. */
+static void write_what_is_left(const aid_report_page *page)
+{
+    FILE *out = page->out;
+    const aid_photometric_match *match = &page->result->difference.match;
+    AID_CLEANUP(aid_free_pointer)
+    double *shifts = NULL;
+    size_t room = 2 * (size_t)AID_MAX(match->count, 1);
+    if (aid_new_array(room, sizeof *shifts, "report", &shifts, NULL) != AID_OK)
+        return;
+    int count = 0;
+    for (int i = 0; i < match->count; i++)
+        if (match->stars[i].used) {
+            shifts[count] = match->stars[i].dx;
+            shifts[room / 2 + (size_t)count++] = match->stars[i].dy;
+        }
+    aid_robust x = aid_robust_in_place_f64(shifts, count);
+    aid_robust y = aid_robust_in_place_f64(shifts + room / 2, count);
+    fputs("<p>On the resampled image, matched stars lie <b>", out);
+    aid_html_signed(out, x.median, 3);
+    fputs("&#8239;px</b> in x and <b>", out);
+    aid_html_signed(out, y.median, 3);
+    fputs("&#8239;px</b> in y from where science has them, in the median, and scatter by ", out);
+    aid_html_fixed(out, x.sigma, 3);
+    fputs(" and ", out);
+    aid_html_fixed(out, y.sigma, 3);
+    fputs("&#8239;px.</p>\n", out);
+}
+
 void aid_page_astrometry(const aid_report_page *page)
 {
     FILE *out = page->out;
@@ -320,6 +353,7 @@ void aid_page_astrometry(const aid_report_page *page)
     if (page->result->difference.match.count < 1) {
         fputs(no_stars, out);
     } else {
+        write_what_is_left(page);
         fputs("<div class=\"plots\"><figure>", out);
         aid_plot_astrometric_residuals(page);
         fputs("<figcaption>Science minus reference position of each star: <span "
@@ -328,9 +362,7 @@ void aid_page_astrometry(const aid_report_page *page)
               out);
         aid_plot_astrometric_field(page);
         fputs("<figcaption>Over the field, ", out);
-        double rms = page->result->registration.rms_px;
-        const aid_image *image = &page->result->science.image;
-        aid_html_significant(out, AID_MAX(image->width, image->height) / 40.0 / rms, 2);
+        aid_html_count(out, llround(aid_plot_magnification(page)));
         fputs(" times enlarged. Neighbours that point the same way would mean that the transform "
               "is too stiff.</figcaption></figure></div>\n",
               out);

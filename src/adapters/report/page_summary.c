@@ -15,6 +15,13 @@ static void write_header_text(const aid_report_page *page, const char *keyword, 
     *is_first = false;
 }
 
+static void write_duration(FILE *out, double days)
+{
+    bool is_days = days >= 1.0, is_hours = days >= 1.0 / 24.0;
+    aid_html_significant(out, is_days ? days : days * (is_hours ? 24.0 : 1440.0), 3);
+    fputs(is_days ? "&#8239;d" : is_hours ? "&#8239;h" : "&#8239;min", out);
+}
+
 /* Target, filter and time of the science image, and how much older the reference is. */
 static void write_exposure_line(const aid_report_page *page)
 {
@@ -35,8 +42,8 @@ static void write_exposure_line(const aid_report_page *page)
     if (science->known && reference->known) {
         double days = science->mid_mjd_utc - reference->mid_mjd_utc;
         fputs(" &#183; reference ", out);
-        aid_html_significant(out, fabs(days), 3);
-        fputs(days >= 0.0 ? " d earlier" : " d later", out);
+        write_duration(out, fabs(days));
+        fputs(days >= 0.0 ? " earlier" : " later", out);
     }
     fputs("</p>\n", out);
 }

@@ -12,7 +12,7 @@ static const double pi = 3.14159265358979323846;
 static const char *const score_label = "score <tspan class=\"it\">S</tspan><tspan dy=\"3\" "
                                        "class=\"sub\">corr</tspan><tspan dy=\"-3\">, in σ</tspan>";
 
-enum { PLOT_WIDTH = 460, PLOT_HEIGHT = 310, MAX_DOTS = 2000, MAX_ARROWS = 600 };
+enum { PLOT_WIDTH = AID_PLOT_WIDTH, PLOT_HEIGHT = 310, MAX_DOTS = 2000, MAX_ARROWS = 600 };
 
 /* --------------------------------------------------------------------------------- S_corr itself
  */
@@ -202,7 +202,7 @@ void aid_plot_flux_residuals(const aid_report_page *page)
 static void begin_field(const aid_report_page *page, aid_plot *plot, const char *description)
 {
     const aid_image *image = &page->result->science.image;
-    double per_px = (PLOT_HEIGHT - 10.0) / AID_MAX(image->width, image->height);
+    double per_px = fmin(300.0 / image->height, (PLOT_WIDTH - 68.0) / image->width);
     double wide = fmax(per_px * image->width, 100.0), tall = fmax(per_px * image->height, 100.0);
     aid_axis x = {-0.5, image->width - 0.5, false, "x, px"};
     aid_axis y = {-0.5, image->height - 0.5, false, "y, px"};
@@ -274,14 +274,30 @@ void aid_plot_astrometric_residuals(const aid_report_page *page)
     free(columns.x);
 }
 
-/* Arrows are magnified so that a residual of the fit's rms is a fortieth of the field. */
+/* Nine of ten arrows are shorter than a fifteenth of the field. */
+double aid_plot_magnification(const aid_report_page *page)
+{
+    const aid_photometric_match *match = &page->result->difference.match;
+    const aid_image *image = &page->result->science.image;
+    AID_CLEANUP(aid_free_pointer)
+    double *lengths = NULL;
+    size_t room = (size_t)AID_MAX(match->count, 1);
+    if (aid_new_array(room, sizeof *lengths, "report", &lengths, NULL) != AID_OK)
+        return 0.0;
+    int count = 0;
+    for (int i = 0; i < match->count; i++)
+        if (match->stars[i].used)
+            lengths[count++] = hypot(match->stars[i].dx, match->stars[i].dy);
+    double longest = aid_quantile_in_place_f64(lengths, count, 0.9);
+    return longest > 0.0 ? AID_MAX(image->width, image->height) / 15.0 / longest : 0.0;
+}
+
 void aid_plot_astrometric_field(const aid_report_page *page)
 {
     const aid_photometric_match *match = &page->result->difference.match;
     const aid_image *image = &page->result->science.image;
-    double rms = page->result->registration.rms_px;
     double side = AID_MAX(image->width, image->height);
-    double magnification = rms > 0.0 ? side / 40.0 / rms : 0.0;
+    double magnification = aid_plot_magnification(page);
     int step = AID_MAX((match->count + MAX_ARROWS - 1) / MAX_ARROWS, 1);
     aid_plot plot;
     begin_field(page, &plot, "Position difference of matched stars over the field, as arrows");

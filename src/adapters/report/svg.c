@@ -158,8 +158,8 @@ void aid_plot_begin(aid_plot *plot, FILE *out, double width, double height, aid_
                        .bottom = height - 40.0,
                        .x = sound_axis(x),
                        .y = sound_axis(y)};
-    fprintf(out, "<svg class=\"plot\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"", width,
-            height);
+    fprintf(out, "<svg class=\"plot\" viewBox=\"%.1f 0 %d %.1f\" role=\"img\" aria-label=\"",
+            0.5 * (width - AID_PLOT_WIDTH), AID_PLOT_WIDTH, height);
     fputs(description, out);
     fputs("\">", out);
     draw_x_axis(plot);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #define AID_PLOT_MAX_TICKS 16
+#define AID_PLOT_WIDTH                                                                             \
+    460 /* of every drawing: narrower plots are centred in it, texts equally large */
 
 typedef struct aid_axis {
     double low, high;
@@ -28,7 +30,7 @@ typedef struct aid_plot {
 int aid_axis_ticks(const aid_axis *axis, int wanted, double ticks[AID_PLOT_MAX_TICKS]);
 
 /* Writes <svg>, grid, ticks and labels. `description` (a constant of ours) is for screen readers.
- * The frame fills `width` x `height` but for the labels. */
+ * The frame fills `width` (at most AID_PLOT_WIDTH) x `height` but for the labels. */
 void aid_plot_begin(aid_plot *plot, FILE *out, double width, double height, aid_axis x, aid_axis y,
                     const char *description);
 void aid_plot_end(const aid_plot *plot);

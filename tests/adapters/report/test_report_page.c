@@ -376,6 +376,44 @@ TEST(a_star_that_is_brighter_in_science_lies_above_the_line_of_the_flux_plot)
     synthetic_done(&result);
 }
 
+TEST(a_shift_that_registration_left_is_stated_and_drawn)
+{
+    synthetic_options options = SYNTHETIC_DEFAULTS;
+    aid_process_result result = synthetic_result(&options);
+    aid_report_facts facts = synthetic_facts();
+    for (int i = 0; i < result.difference.match.count; i++) {
+        result.difference.match.stars[i].dx = 0.3;
+        result.difference.match.stars[i].dy = -0.4;
+    }
+    char *page = page_of(&result, &facts, NULL);
+    CHECK(strstr(page, "<b>+0.300&#8239;px</b> in x and <b>-0.400&#8239;px</b> in y") != NULL);
+    /* All arrows are 0.5 px, drawn as a fifteenth of 220 px: 14.67 / 0.5 = 29 times enlarged. */
+    CHECK(strstr(page, "Over the field, 29 times enlarged.") != NULL);
+    free(page);
+    synthetic_done(&result);
+}
+
+TEST(the_age_of_the_reference_is_told_in_a_unit_that_a_person_uses)
+{
+    static const struct {
+        double days;
+        const char *text;
+    } cases[] = {{30.0, "reference 30.0&#8239;d earlier"},
+                 {-2.5, "reference 2.50&#8239;d later"},
+                 {0.25, "reference 6.00&#8239;h earlier"},
+                 {0.02, "reference 28.8&#8239;min earlier"}};
+    synthetic_options options = SYNTHETIC_DEFAULTS;
+    aid_process_result result = synthetic_result(&options);
+    aid_report_facts facts = synthetic_facts();
+    for (size_t i = 0; i < AID_COUNT_OF(cases); i++) {
+        result.reference.epoch.mid_mjd_utc = result.science.epoch.mid_mjd_utc - cases[i].days;
+        char *page = page_of(&result, &facts, NULL);
+        CHECK(strstr(page, cases[i].text) != NULL);
+        free(page);
+    }
+    synthetic_done(&result);
+}
+
 TEST(the_completeness_table_holds_wilson_intervals)
 {
     synthetic_options options = SYNTHETIC_DEFAULTS;

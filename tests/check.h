@@ -1,5 +1,6 @@
 /* A small test frame: TEST(name_that_is_a_sentence) { CHECK(...); } and TEST_MAIN() once a program.
- * A failed check ends its test; the program prints every test and a closing 'N passed, N failed'. */
+ * A failed check ends its test; the program prints every test and a closing 'N passed, N failed'.
+ */
 #ifndef AID_TESTS_CHECK_H
 #define AID_TESTS_CHECK_H
 

@@ -12,7 +12,7 @@ typedef enum aid_card_kind {
     AID_CARD_LOGICAL, /* value "T" or "F" */
     AID_CARD_NUMBER,  /* integer or floating point, value as written */
     AID_CARD_COMMENT, /* COMMENT, HISTORY, blank: text in `comment` */
-    AID_CARD_OTHER    /* undefined or complex value, or one that is not FITS (6,4E-05): as written */
+    AID_CARD_OTHER /* undefined or complex value, or one that is not FITS (6,4E-05): as written */
 } aid_card_kind;
 
 typedef struct aid_card {
@@ -45,7 +45,8 @@ bool aid_header_number(const aid_header *header, const char *keyword, double *re
 /* The text of a card with trailing blanks removed, or NULL. Borrowed from the header. */
 const char *aid_header_text(const aid_header *header, const char *keyword);
 
-/* The first of several keywords (NULL-terminated list) that holds a number; ret_keyword may be NULL. */
+/* The first of several keywords (NULL-terminated list) that holds a number; ret_keyword may be
+ * NULL. */
 bool aid_header_first_number(const aid_header *header, const char *const *keywords,
                              double *ret_value, const char **ret_keyword);
 

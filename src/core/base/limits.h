@@ -2,15 +2,15 @@
 #ifndef AID_CORE_BASE_LIMITS_H
 #define AID_CORE_BASE_LIMITS_H
 
-#define AID_MAX_IMAGE_SIDE 65536              /* px */
-#define AID_MAX_IMAGE_PIXELS (2147483647LL)   /* px */
-#define AID_MAX_FILE_BYTES (16LL << 30)       /* of one input file, after decompression */
-#define AID_MAX_HEADER_CARDS 100000           /* of one HDU */
-#define AID_MAX_HDUS 1024                     /* of one file */
-#define AID_MAX_KEYWORD 80                    /* bytes, HIERARCH names included */
-#define AID_MAX_CARD_VALUE 4096               /* bytes, after CONTINUE */
+#define AID_MAX_IMAGE_SIDE 65536            /* px */
+#define AID_MAX_IMAGE_PIXELS (2147483647LL) /* px */
+#define AID_MAX_FILE_BYTES (16LL << 30)     /* of one input file, after decompression */
+#define AID_MAX_HEADER_CARDS 100000         /* of one HDU */
+#define AID_MAX_HDUS 1024                   /* of one file */
+#define AID_MAX_KEYWORD 80                  /* bytes, HIERARCH names included */
+#define AID_MAX_CARD_VALUE 4096             /* bytes, after CONTINUE */
 #define AID_MAX_THREADS 256
-#define AID_MAX_MESSAGE 768                   /* bytes of an error message */
-#define AID_MAX_NOTES 256                     /* remarks of one run */
+#define AID_MAX_MESSAGE 768 /* bytes of an error message */
+#define AID_MAX_NOTES 256   /* remarks of one run */
 
 #endif

@@ -12,7 +12,8 @@
 #define AID_CLEANUP(function) __attribute__((cleanup(function)))
 
 /* A leaf kernel worth compiling once per vector width; the loader picks. Without contraction or
- * reassociation the widths agree to the bit. Sanitizers cannot stand the resolver, so they go without. */
+ * reassociation the widths agree to the bit. Sanitizers cannot stand the resolver, so they go
+ * without. */
 #if defined(AID_SANITIZED) || defined(__clang__) || !defined(__x86_64__)
 #define AID_HOT
 #else

@@ -9,8 +9,8 @@ aid_status aid_new_buffer(size_t count, size_t size, const char *what, void *ret
                           aid_error *err)
 {
     if (size && count > (SIZE_MAX - alignment) / size)
-        AID_FAIL(err, AID_ERR_NOMEM, "%s: %zu items of %zu bytes do not fit an address space",
-                 what, count, size);
+        AID_FAIL(err, AID_ERR_NOMEM, "%s: %zu items of %zu bytes do not fit an address space", what,
+                 count, size);
     size_t bytes = (count * size + alignment - 1) / alignment * alignment;
     void *memory = aligned_alloc(alignment, bytes ? bytes : alignment);
     if (!memory)

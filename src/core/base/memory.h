@@ -9,8 +9,8 @@
 
 /* `count` items of `size` bytes, zeroed, aligned to 64 bytes. Fails with AID_ERR_NOMEM, naming
  * `what` and the number of bytes; *ret_memory is untouched then. Release with free(). */
-AID_MUST_USE aid_status aid_new_array(size_t count, size_t size, const char *what,
-                                      void *ret_memory, aid_error *err);
+AID_MUST_USE aid_status aid_new_array(size_t count, size_t size, const char *what, void *ret_memory,
+                                      aid_error *err);
 
 /* The same without zeroing, for large buffers that are written whole. */
 AID_MUST_USE aid_status aid_new_buffer(size_t count, size_t size, const char *what,

@@ -9,7 +9,8 @@ static bool already_there(const aid_notes *notes, const aid_note *note)
 {
     int kept = AID_MIN(notes->count, AID_MAX_NOTES);
     for (int i = 0; i < kept; i++)
-        if (!strcmp(notes->items[i].stage, note->stage) && !strcmp(notes->items[i].text, note->text))
+        if (!strcmp(notes->items[i].stage, note->stage) &&
+            !strcmp(notes->items[i].text, note->text))
             return true;
     return false;
 }

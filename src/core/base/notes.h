@@ -16,8 +16,8 @@ typedef struct aid_notes {
     aid_note items[AID_MAX_NOTES];
 } aid_notes;
 
-/* Adds one remark; `notes` may be NULL; beyond AID_MAX_NOTES the last one says how many are missing.
- * The same stage and text twice is kept once. */
+/* Adds one remark; `notes` may be NULL; beyond AID_MAX_NOTES the last one says how many are
+ * missing. The same stage and text twice is kept once. */
 void aid_note_add(aid_notes *notes, const char *stage, const char *format, ...) AID_PRINTF(3, 4);
 
 #endif

@@ -26,7 +26,8 @@ typedef struct aid_error {
 const char *aid_status_name(aid_status status);
 
 /* Fills `err` (may be NULL) and returns `status`, so that it can stand in a return statement.
- * Control characters in the message become spaces: headers and file names cannot forge log lines. */
+ * Control characters in the message become spaces: headers and file names cannot forge log lines.
+ */
 aid_status aid_error_set(aid_error *err, aid_status status, const char *source_file,
                          int source_line, const char *format, ...) AID_PRINTF(5, 6);
 

@@ -18,20 +18,20 @@ typedef struct aid_noise_correlation {
 
 /* Variance of pixel p = noise(p)^2 + max(image(p), 0)/gain. */
 typedef struct aid_exposure {
-    char name[128];        /* for messages: the file's name */
+    char name[128]; /* for messages: the file's name */
     aid_header header;
-    aid_wcs *wcs;          /* NULL: none */
+    aid_wcs *wcs; /* NULL: none */
     aid_epoch epoch;
-    aid_image image;       /* background-subtracted; every pixel finite: bad ones are filled */
-    aid_mask mask;         /* says which ones those are */
-    aid_mesh background;   /* what was subtracted */
-    aid_mesh noise;        /* sky rms, image unit */
+    aid_image image;     /* background-subtracted; every pixel finite: bad ones are filled */
+    aid_mask mask;       /* says which ones those are */
+    aid_mesh background; /* what was subtracted */
+    aid_mesh noise;      /* sky rms, image unit */
     aid_noise_correlation correlation;
-    double gain;           /* e-/unit; INFINITY when source noise cannot be known */
-    char gain_origin[32];  /* "header GAIN", "option", "measured", ... */
-    double saturation;     /* in the unit of the raw pixels, +INFINITY when unknown */
+    double gain;          /* e-/unit; INFINITY when source noise cannot be known */
+    char gain_origin[32]; /* "header GAIN", "option", "measured", ... */
+    double saturation;    /* in the unit of the raw pixels, +INFINITY when unknown */
     char saturation_origin[32];
-    double zero_point;     /* mag of one unit; NaN unknown */
+    double zero_point; /* mag of one unit; NaN unknown */
     char zero_point_origin[32];
     aid_stars stars;
     aid_psf psf;

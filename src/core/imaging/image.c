@@ -20,7 +20,8 @@ aid_status aid_image_init(int32_t width, int32_t height, aid_image *ret_image, a
 {
     AID_TRY(check_shape(width, height, err));
     aid_image image = {.width = width, .height = height, .stride = width};
-    AID_TRY(aid_new_array((size_t)width * (size_t)height, sizeof(float), "image", &image.data, err));
+    AID_TRY(
+        aid_new_array((size_t)width * (size_t)height, sizeof(float), "image", &image.data, err));
     *ret_image = image;
     return AID_OK;
 }
@@ -128,7 +129,8 @@ aid_status aid_mask_grow(aid_mask *mask, uint8_t of, double radius_px, uint8_t b
 {
     if (!(radius_px >= 0.0 && radius_px <= 64.0))
         AID_FAIL(err, AID_ERR_INVALID, "mask growth of %g px is not between 0 and 64", radius_px);
-    AID_CLEANUP(aid_free_pointer) uint8_t *distance = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    uint8_t *distance = NULL;
     AID_TRY(aid_new_buffer((size_t)mask->width * (size_t)mask->height, 1, "mask growth", &distance,
                            err));
     grow_job job = {.mask = mask,

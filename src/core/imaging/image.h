@@ -66,8 +66,9 @@ AID_MUST_USE aid_status aid_mesh_init(int32_t width, int32_t height, int32_t nx,
                                       aid_mesh *ret_mesh, aid_error *err);
 void aid_mesh_done(aid_mesh *mesh);
 
-/* The map along row y of the image, bilinear between cell centres and constant beyond the outermost:
- * it never overshoots, so that a noise map stays positive. `row` has mesh->width values. */
+/* The map along row y of the image, bilinear between cell centres and constant beyond the
+ * outermost: it never overshoots, so that a noise map stays positive. `row` has mesh->width values.
+ */
 void aid_mesh_row(const aid_mesh *mesh, int32_t y, float *row);
 double aid_mesh_at(const aid_mesh *mesh, double x, double y);
 double aid_mesh_median(const aid_mesh *mesh);

@@ -15,7 +15,8 @@ static double complex naive_mode(const float *f, int w, int h, int kx, int ky)
     double complex sum = 0;
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++) {
-            double angle = -2.0 * 3.14159265358979323846 * ((double)kx * x / w + (double)ky * y / h);
+            double angle =
+                -2.0 * 3.14159265358979323846 * ((double)kx * x / w + (double)ky * y / h);
             sum += (double)f[y * w + x] * (cos(angle) + I * sin(angle));
         }
     return sum;

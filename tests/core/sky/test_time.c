@@ -56,8 +56,8 @@ TEST(a_date_alone_takes_its_time_from_a_card_of_its_own)
                 start + 30.0 / 86400.0);
     check_epoch("DATE-OBS = '2002-04-13'\nUT = '20:40:22.0'\nEXPTIME = 60\n", start,
                 start + 30.0 / 86400.0);
-    check_epoch("DATE-OBS = '13/04/02'\nUTSTART = '20:40:22'\nEXPTIME = 60\n",
-                start - 36525.0, start - 36525.0 + 30.0 / 86400.0);
+    check_epoch("DATE-OBS = '13/04/02'\nUTSTART = '20:40:22'\nEXPTIME = 60\n", start - 36525.0,
+                start - 36525.0 + 30.0 / 86400.0);
 }
 
 TEST(a_date_alone_gives_way_to_the_julian_date)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-enum { MAX_FUNCTION_LINES = 70, MAX_COLUMNS = 104, MAX_PATH = 1024, MAX_LINE = 4096 };
+enum { MAX_FUNCTION_LINES = 70, MAX_COLUMNS = 100, MAX_PATH = 1024, MAX_LINE = 4096 };
 
 static int problems; /* of the test that is running */
 

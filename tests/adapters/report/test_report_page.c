@@ -592,6 +592,45 @@ TEST(cut_outs_show_the_candidate_in_the_middle_with_the_colour_of_its_sign)
     free(page);
 }
 
+static aid_psf psf_of(const aid_exposure *exposure)
+{
+    aid_stars_options finding = AID_STARS_DEFAULTS;
+    aid_psf_options modelling = AID_PSF_DEFAULTS;
+    aid_stars stars;
+    aid_psf psf;
+    CHECK_OK(aid_stars_find(&exposure->image, &exposure->mask, &exposure->noise, &finding, NULL,
+                            &stars, &err));
+    CHECK_OK(aid_psf_build(&exposure->image, &exposure->mask, &exposure->noise, &stars, &modelling,
+                           NULL, NULL, &psf, &err));
+    aid_stars_done(&stars);
+    return psf;
+}
+
+TEST(psf_pictures_are_bright_in_the_middle_and_dark_at_the_corners)
+{
+    synthetic_options options = SYNTHETIC_DEFAULTS;
+    aid_process_result result = synthetic_result(&options);
+    aid_report_facts facts = synthetic_facts();
+    result.science.psf = psf_of(&result.science);
+    char *page = page_of(&result, &facts, NULL);
+    CHECK(!strstr(page, "alt=\"PSF of the Reference")); /* it has no model */
+    static const char *const names[] = {"PSF of the Science", "PSF of the Difference"};
+    for (int i = 0; i < 2; i++) {
+        png_image image;
+        uint8_t *pixels = picture_of(page, names[i], &image);
+        int half = (int)image.width / 2;
+        CHECK(image.width == image.height && image.width % 2 == 1);
+        CHECK(*colour_at(pixels, &image, half, half) == 255);
+        CHECK(*colour_at(pixels, &image, half + 3, half) > 100); /* 17 % of the peak */
+        CHECK(*colour_at(pixels, &image, 0, 0) < 60);
+        free(pixels);
+    }
+    CHECK(strstr(page, "class=\"curve science\" d=\"M58.0 ") != NULL); /* its profile */
+    free(page);
+    aid_psf_done(&result.science.psf);
+    synthetic_done(&result);
+}
+
 /* ------------------------------------------------------------------------------- size and order */
 
 TEST(large_images_and_many_candidates_stay_within_bounds)

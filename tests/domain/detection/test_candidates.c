@@ -263,9 +263,9 @@ static aid_wcs *rotated_wcs(void)
 TEST(sky_position_magnitude_and_position_angle_follow_from_wcs_and_zero_point)
 {
     scene s = make_scene(8);
-    /* Two sources 1.5 px apart along +x: elongated along +x, theta 0. */
-    add_source(&s, 109.0 - 0.75, 89.0, flux_of_snr(60.0));
-    add_source(&s, 109.0 + 0.75, 89.0, flux_of_snr(60.0));
+    /* Two sources 2.4 px apart along +x: elongated along +x, theta 0. */
+    add_source(&s, 109.0 - 1.2, 89.0, flux_of_snr(60.0));
+    add_source(&s, 109.0 + 1.2, 89.0, flux_of_snr(60.0));
     s.science.wcs = rotated_wcs();
     s.science.zero_point = 25.0;
     complete(&s);

@@ -63,7 +63,7 @@ static void render(const sky *of, bool science, aid_exposure *exposure)
         double x = aid_random_uniform(&places) * of->side;
         double y = aid_random_uniform(&places) * of->side;
         double flux = 3000.0 * pow(1.0 - aid_random_uniform(&places), -0.8);
-        if (!near_transient(of, x, y))
+        if (of->transient_flux == 0.0 || !near_transient(of, x, y))
             add_star(&exposure->image, fwhm, x + (science ? of->shift : 0.0), y,
                      AID_MIN(flux, 3e5) * (science ? of->ratio : 1.0));
     }
@@ -183,6 +183,26 @@ TEST(the_same_holds_when_the_science_image_is_the_sharper)
     pair_done(&made);
 }
 
+/* Maximum of the parabolas through the largest of nine pixels and its neighbours. */
+static double peak_flux(const aid_image *flux, int x, int y)
+{
+    int bx = x, by = y;
+    for (int j = y - 1; j <= y + 1; j++)
+        for (int i = x - 1; i <= x + 1; i++)
+            if (aid_image_row(flux, j)[i] > aid_image_row(flux, by)[bx]) {
+                bx = i;
+                by = j;
+            }
+    double peak = (double)aid_image_row(flux, by)[bx], gain = 0.0;
+    const int step[2][2] = {{1, 0}, {0, 1}};
+    for (int k = 0; k < 2; k++) {
+        double a = (double)aid_image_row(flux, by - step[k][1])[bx - step[k][0]];
+        double b = (double)aid_image_row(flux, by + step[k][1])[bx + step[k][0]];
+        gain += (a - b) * (a - b) / (8.0 * (2.0 * peak - a - b));
+    }
+    return peak + gain;
+}
+
 TEST(transients_have_their_flux_and_their_error_bar)
 {
     const double fwhms[][2] = {{3.6, 2.9}, {2.9, 3.6}, {2.2, 2.1}};
@@ -197,19 +217,12 @@ TEST(transients_have_their_flux_and_their_error_bar)
         for (int k = 0; k < 9; k++) {
             double x, y;
             transient_place(&changed, k, &x, &y);
-            float best = -INFINITY, error = 1.0F;
-            for (int j = -1; j <= 1; j++)
-                for (int i = -1; i <= 1; i++) {
-                    int px = (int)lround(x) + i, py = (int)lround(y) + j;
-                    if (aid_image_row(&d.flux, py)[px] > best) {
-                        best = aid_image_row(&d.flux, py)[px];
-                        error = aid_image_row(&d.flux_err, py)[px];
-                    }
-                }
-            weighted += (double)best / ((double)error * (double)error);
-            weights += 1.0 / ((double)error * (double)error);
-            chi2 +=
-                ((double)best - 4000.0) * ((double)best - 4000.0) / ((double)error * (double)error);
+            int px = (int)lround(x), py = (int)lround(y);
+            double best = peak_flux(&d.flux, px, py);
+            double error = (double)aid_image_row(&d.flux_err, py)[px];
+            weighted += best / (error * error);
+            weights += 1.0 / (error * error);
+            chi2 += (best - 4000.0) * (best - 4000.0) / (error * error);
         }
         /* S/N is 30 to 60: the mean of nine is known to 1.2 %, and a star between pixels peaks
          * up to 5 % lower at FWHM 2.2 (the autocorrelation half a pixel off), 2 % on average. */
@@ -233,17 +246,21 @@ TEST(an_image_and_its_multiple_leave_nothing_and_show_no_motion)
         made.science.image.data[i] *= 2.0F;
     complete(&made.science, "science.fits", 2.0);
     complete(&made.reference, "reference.fits", 1.0);
-    aid_difference d = subtract(&made, AID_METHOD_AUTO, NULL);
-    CHECK_NEAR(d.match.ratio, 2.0, 1e-4);
-    /* Every pixel cancels but for the float32 rounding of 3e5-count stars. */
-    double worst_score = 0.0, worst_motion = 0.0;
-    for (int i = 0; i < same.side * same.side; i++) {
-        worst_score = fmax(worst_score, fabs((double)d.score.data[i]));
-        worst_motion = fmax(worst_motion, (double)d.motion.data[i]);
+    /* Plain ZOGY cancels every pixel but for float32 rounding; the fitted kernel is a delta but for
+     * its regularisation, 1e-5 of stars that are 6e4 times the noise. */
+    const double allowed[] = {0.3, 5.0};
+    for (int k = 0; k < 2; k++) {
+        aid_difference d = subtract(&made, k ? AID_METHOD_HYBRID : AID_METHOD_ZOGY, NULL);
+        CHECK_NEAR(d.match.ratio, 2.0, 1e-4);
+        double worst_score = 0.0, worst_motion = 0.0;
+        for (int i = 0; i < same.side * same.side; i++) {
+            worst_score = fmax(worst_score, fabs((double)d.score.data[i]));
+            worst_motion = fmax(worst_motion, (double)d.motion.data[i]);
+        }
+        CHECK(worst_score < allowed[k]);
+        CHECK(worst_motion < allowed[k] * allowed[k]);
+        aid_difference_done(&d);
     }
-    CHECK(worst_score < 0.3);
-    CHECK(worst_motion < 0.3);
-    aid_difference_done(&d);
     pair_done(&made);
 }
 
@@ -266,7 +283,7 @@ TEST(a_shift_that_was_not_registered_shows_as_motion_rather_than_as_flux)
         double z2 = (double)aid_image_row(&d.motion, y)[x];
         double s = (double)aid_image_row(&d.score, y)[x];
         bright++;
-        motion_wins += z2 > s * s && z2 > 25.0;
+        motion_wins += z2 > 4.0 * s * s && z2 > 9.0;
     }
     CHECK(bright > 15);
     CHECK(motion_wins > bright * 3 / 4);

@@ -173,8 +173,10 @@ static aid_status detect_band(void *context, int64_t band, int worker, aid_error
         aid_new_buffer((size_t)catalog->nobj, sizeof *found->items, "stars", &found->items, err);
     for (int i = 0; status == AID_OK && i < catalog->nobj; i++) {
         int32_t row = catalog->ypeak[i] + first;
-        if (row >= begin && row < end)
-            found->items[found->count++] = star_of_catalog(catalog, i, first, job->image);
+        aid_star star = star_of_catalog(catalog, i, first, job->image);
+        /* Moments of pixels near the end of single precision's range overflow. */
+        if (row >= begin && row < end && isfinite(star.x + star.y + star.a + star.b))
+            found->items[found->count++] = star;
     }
     sep_catalog_free(catalog);
     return status;

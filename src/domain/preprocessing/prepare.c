@@ -518,6 +518,7 @@ static aid_status prepare(preparation *job, aid_error *err)
     AID_TRY(aid_fill_masked(&exposure->image, &exposure->mask, unsound, job->pool, err));
     AID_TRY(find_stars(job, err));
     AID_TRY(measure_noise(job, err));
+    aid_blocks_done(&job->blocks);
     check_gain_on_sky(job);
     compare_with_stated_variance(job);
     note_masked(job);
@@ -538,7 +539,10 @@ aid_status aid_prepare_exposure(const aid_prepare_input *input, const aid_prepar
                        .pool = pool,
                        .notes = notes,
                        .exposure = &exposure};
-    AID_TRY(prepare(&job, err));
+    aid_status status = prepare(&job, err);
+    if (status == AID_ERR_NUMERIC) /* pixels that defeat the arithmetic are the file's fault */
+        return aid_error_prefix(err, AID_ERR_INVALID, "%s", exposure.name);
+    AID_TRY(status);
     *ret_exposure = exposure;
     exposure = (aid_exposure){0};
     return AID_OK;

@@ -65,7 +65,8 @@ AID_MUST_USE aid_status aid_blocks_init(const aid_image *image, const aid_mask *
 void aid_blocks_done(aid_blocks *blocks);
 
 /* Background of the source-free blocks, added to *background and taken off *image; *noise becomes
- * the rms of the blocks' detail. Both meshes have the cells of aid_background_measure. */
+ * the rms of the blocks' detail. Both meshes have the cells of aid_background_measure. Where hardly
+ * any block is free of masked pixels, everything stays as it was. */
 AID_MUST_USE aid_status aid_prepare_measure_sky(aid_image *image, const aid_blocks *blocks,
                                                 int cell_px, aid_mesh *background, aid_mesh *noise,
                                                 aid_pool *pool, aid_error *err);

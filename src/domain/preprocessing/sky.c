@@ -40,7 +40,7 @@ void aid_prepare_mesh_row(const aid_mesh *mesh, int32_t y, float *row)
 
 /* -------------------------------------------------------------------------------------- blocks */
 
-enum { SOURCE_GROWTH = 2 /* blocks */, MAX_SAMPLE = 16384 };
+enum { SOURCE_GROWTH = 2 /* blocks */, MAX_SAMPLE = 16384, FEWEST_BLOCKS = 64 };
 static const double crowded_ratio = 1.25;   /* smoothed noise of resampled images has up to 1.2 */
 static const double darkest_share = 0.3;    /* of a crowded cell's blocks */
 static const double source_threshold = 3.0; /* sigma of a sum over 4 x 4 pixels */
@@ -370,10 +370,22 @@ static double at_centre_of(const aid_mesh *mesh, const aid_mesh *halves, int32_t
                        ((j + 0.5) * mesh->cell_height - 1.0) / 2.0);
 }
 
+/* Whether there are blocks enough to say anything. */
+static bool has_blocks(const aid_image *mean)
+{
+    int64_t count = 0;
+    for (int32_t y = 0; y < mean->height && count < FEWEST_BLOCKS; y++)
+        for (int32_t x = 0; x < mean->width; x++)
+            count += isfinite(aid_image_row(mean, y)[x]) ? 1 : 0;
+    return count >= FEWEST_BLOCKS;
+}
+
 aid_status aid_prepare_measure_sky(aid_image *image, const aid_blocks *blocks, int cell_px,
                                    aid_mesh *background, aid_mesh *noise, aid_pool *pool,
                                    aid_error *err)
 {
+    if (!has_blocks(&blocks->mean))
+        return AID_OK;
     AID_CLEANUP(mesh_pair_done)
     mesh_pair means = {0};
     AID_CLEANUP(mesh_pair_done)

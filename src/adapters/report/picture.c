@@ -155,8 +155,8 @@ bool aid_zscale(float *samples, int64_t count, double contrast, double *ret_low,
     return true;
 }
 
-int64_t aid_sample_grid(const aid_image *image, const aid_mask *veiled, int64_t max_samples,
-                        float *samples)
+int64_t aid_sample_grid(const aid_image *image, const aid_mask *veiled, const aid_image *gate,
+                        int64_t max_samples, float *samples)
 {
     int64_t pixels = (int64_t)image->width * image->height, taken = 0;
     int32_t step = (int32_t)ceil(sqrt((double)pixels / (double)max_samples));
@@ -164,7 +164,8 @@ int64_t aid_sample_grid(const aid_image *image, const aid_mask *veiled, int64_t 
     for (int32_t y = step / 2; y < image->height; y += step)
         for (int32_t x = step / 2; x < image->width && taken < max_samples; x += step) {
             float value = aid_image_row(image, y)[x];
-            if (isfinite(value) && !(veiled && aid_mask_row(veiled, y)[x]))
+            bool is_gated = gate && !isfinite(aid_image_row(gate, y)[x]);
+            if (isfinite(value) && !is_gated && !(veiled && aid_mask_row(veiled, y)[x]))
                 samples[taken++] = value;
         }
     return taken;

@@ -26,10 +26,10 @@ void aid_palette_diverging(aid_palette *ret_palette);
  * count. false, and limits 0 and 1, when there is none. */
 bool aid_zscale(float *samples, int64_t count, double contrast, double *ret_low, double *ret_high);
 
-/* At most `max_samples` values of an image on an even grid, missing ones left out; returns how
- * many. */
-int64_t aid_sample_grid(const aid_image *image, const aid_mask *veiled, int64_t max_samples,
-                        float *samples);
+/* At most `max_samples` finite values of an image on an even grid, without pixels that are veiled
+ * or not finite in `gate` (both may be NULL); returns how many. */
+int64_t aid_sample_grid(const aid_image *image, const aid_mask *veiled, const aid_image *gate,
+                        int64_t max_samples, float *samples);
 
 /* Brightness t = asinh((v - low)/soft) / asinh((high - low)/soft), cut to 0..1: linear near `low`,
  * logarithmic well above it. */

@@ -120,7 +120,7 @@ static aid_status choose_stretches(paint_job *job, aid_error *err)
     AID_TRY(aid_new_buffer(SAMPLES, sizeof *samples, "report", &samples, err));
     for (int view = AID_VIEW_SCIENCE; view <= AID_VIEW_REFERENCE; view++) {
         const aid_shrunk *shrunk = &job->shrunk[view];
-        int64_t count = aid_sample_grid(&shrunk->mean, &shrunk->veiled, SAMPLES, samples);
+        int64_t count = aid_sample_grid(&shrunk->mean, &shrunk->veiled, NULL, SAMPLES, samples);
         job->stretch[view] = aid_stretch_of_samples(samples, count);
     }
     double ratio = sound_ratio(&job->result->difference.match);

@@ -181,33 +181,19 @@ static aid_calibration judge(const aid_difference *difference)
     return off <= 0.05 && median <= 0.10 ? AID_CALIBRATION_FAIR : AID_CALIBRATION_POOR;
 }
 
-/* An even grid over what was searched: some ten thousand values give a median to one per cent of
- * sigma, and no other pixel need be read. */
-static int64_t sample_searched(const aid_image *image, const aid_image *score, float *samples)
-{
-    double pixels = (double)image->width * image->height;
-    int32_t step = AID_MAX((int32_t)ceil(sqrt(pixels / SAMPLES)), 1);
-    int64_t taken = 0;
-    for (int32_t y = step / 2; y < image->height; y += step)
-        for (int32_t x = step / 2; x < image->width && taken < SAMPLES; x += step) {
-            float value = aid_image_row(image, y)[x];
-            if (isfinite(value) && isfinite(aid_image_row(score, y)[x]))
-                samples[taken++] = value;
-        }
-    return taken;
-}
-
+/* Some ten thousand values on an even grid give a median to one per cent of sigma. */
 static void measure_depth(const aid_process_result *result, double threshold, float *samples,
                           aid_report_summary *summary)
 {
     const aid_difference *difference = &result->difference;
-    int64_t count = sample_searched(&difference->flux_err, &difference->score, samples);
+    int64_t count =
+        aid_sample_grid(&difference->flux_err, NULL, &difference->score, SAMPLES, samples);
     summary->flux_err = aid_median_in_place(samples, count);
     summary->limit_flux = threshold * summary->flux_err;
     summary->limit_mag = summary->limit_flux > 0.0
                              ? result->science.zero_point - 2.5 * log10(summary->limit_flux)
                              : NAN;
-    count = sample_searched(&difference->difference, &difference->score, samples);
+    count = aid_sample_grid(&difference->difference, NULL, &difference->score, SAMPLES, samples);
     summary->difference_sigma = aid_robust_in_place(samples, count).sigma;
 }
 

@@ -80,6 +80,32 @@ TEST(zscale_survives_constant_few_and_missing_samples)
     CHECK(none.soft > 0.0 && none.high > none.low);
 }
 
+TEST(samples_are_spread_over_the_image_and_leave_out_what_is_not_sound)
+{
+    aid_image image, gate;
+    aid_mask veiled;
+    CHECK_OK(aid_image_init(100, 60, &image, &err));
+    CHECK_OK(aid_image_init(100, 60, &gate, &err));
+    CHECK_OK(aid_mask_init(100, 60, &veiled, &err));
+    for (int32_t y = 0; y < 60; y++)
+        for (int32_t x = 0; x < 100; x++) {
+            aid_image_row(&image, y)[x] = (float)(x + 1000 * y);
+            aid_mask_row(&veiled, y)[x] = x < 50;
+            aid_image_row(&gate, y)[x] = y < 30 ? NAN : 0.0F;
+        }
+    float samples[240];
+    CHECK_EQUAL(aid_sample_grid(&image, NULL, NULL, 240, samples),
+                240); /* every fifth, both ways */
+    CHECK_NEAR(samples[0], 2002.0, 0.0);
+    CHECK_NEAR(samples[239], 57097.0, 0.0);
+    CHECK_EQUAL(aid_sample_grid(&image, &veiled, &gate, 240, samples), 60);
+    for (int i = 0; i < 60; i++)
+        CHECK(fmodf(samples[i], 1000.0F) >= 50.0F && samples[i] >= 30000.0F);
+    aid_image_done(&image);
+    aid_image_done(&gate);
+    aid_mask_done(&veiled);
+}
+
 /* --------------------------------------------------------------------------------- box averages */
 
 enum { WIDTH = 131, HEIGHT = 97, BITS = AID_MASK_BAD | AID_MASK_SATURATED };

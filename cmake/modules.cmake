@@ -67,7 +67,7 @@ endfunction()
 # While stages are still being written the program cannot link.
 set(AID_COMPLETE FALSE)
 if(EXISTS ${PROJECT_SOURCE_DIR}/src/domain/preprocessing/prepare.c
-        AND EXISTS ${PROJECT_SOURCE_DIR}/src/domain/preprocessing/registration.c
+        AND EXISTS ${PROJECT_SOURCE_DIR}/src/domain/preprocessing/resample.c
         AND EXISTS ${PROJECT_SOURCE_DIR}/src/core/imaging/psf.c)
     set(AID_COMPLETE TRUE)
 endif()

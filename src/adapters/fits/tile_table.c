@@ -1,5 +1,7 @@
 #include "adapters/fits/tile_table.h"
 
+#include "adapters/fits/tile_streams.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +18,6 @@ static const char *const compression_names[] = {
 const char *aid_fits_compression_name(aid_fits_compression compression)
 {
     return compression_names[compression];
-}
-
-static uint64_t load_be(const uint8_t *at, int bytes)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < bytes; i++)
-        value = value << 8 | at[i];
-    return value;
 }
 
 /* --------------------------------------------------------------------------------------- keywords
@@ -245,12 +239,12 @@ static aid_status find_array(const aid_fits_tile_table *table, const aid_fits_ti
 {
     const uint8_t *descriptor = table->data + row * table->row_size + column->offset;
     int half = column->array == 'P' ? 4 : 8;
-    uint64_t count = load_be(descriptor, half), offset = load_be(descriptor + half, half);
+    uint64_t count = aid_fits_load_big_endian(descriptor, half),
+             offset = aid_fits_load_big_endian(descriptor + half, half);
     uint64_t heap_size = table->data_size - table->heap_start, item = (uint64_t)column->item;
     if (offset > heap_size || count > (heap_size - offset) / item)
-        AID_FAIL(err, AID_ERR_INVALID,
-                 "tile %llu: %llu elements at byte %llu of a heap of %llu bytes",
-                 (unsigned long long)row + 1, (unsigned long long)count, (unsigned long long)offset,
+        AID_FAIL(err, AID_ERR_INVALID, "%llu elements at byte %llu of a heap of %llu bytes",
+                 (unsigned long long)count, (unsigned long long)offset,
                  (unsigned long long)heap_size);
     *ret_array = table->data + table->heap_start + offset;
     *ret_count = count;
@@ -268,42 +262,20 @@ static uint64_t pixels_of_tile(const aid_fits_tile_table *table, uint64_t row)
     return (uint64_t)(width * height);
 }
 
-/* HCOMPRESS keeps the tile's sides in its stream, behind two magic bytes; the decoder believes
- * them. */
-static aid_status check_hcompress(const uint8_t *stream, uint64_t count, uint64_t pixels,
-                                  uint64_t row, aid_error *err)
+/* What CFITSIO will make of the array of one column. */
+static aid_status check_array(const aid_fits_tile_table *table, aid_fits_tile_role role,
+                              const uint8_t *array, uint64_t count, uint64_t pixels, aid_error *err)
 {
-    enum { STREAM_HEADER = 2 + 4 + 4 + 4 + 8 + 3 };
-    uint64_t nx = 0, ny = 0;
-    bool good = count >= STREAM_HEADER && stream[0] == 0xdd && stream[1] == 0x99;
-    if (good) {
-        nx = load_be(stream + 2, 4);
-        ny = load_be(stream + 6, 4);
-        good = nx >= 1 && ny >= 1 && nx <= pixels && ny <= pixels && nx * ny == pixels;
-    }
-    for (int i = 22; good && i < STREAM_HEADER; i++)
-        good = stream[i] <= 62; /* bit planes of each quadrant */
-    if (!good)
-        AID_FAIL(err, AID_ERR_INVALID, "tile %llu: HCOMPRESS data of %llu x %llu for %llu pixels",
-                 (unsigned long long)row + 1, (unsigned long long)nx, (unsigned long long)ny,
+    bool gzip = table->compression == AID_FITS_GZIP_1 || table->compression == AID_FITS_GZIP_2;
+    if (role == AID_FITS_TILE_RAW && count != pixels)
+        AID_FAIL(err, AID_ERR_INVALID, "%llu values for %llu pixels", (unsigned long long)count,
                  (unsigned long long)pixels);
-    return AID_OK;
-}
-
-/* A PLIO line list of 16-bit words states its own length: in word 4, or, where that is not
- * positive, in words 4 and 5 with the header's length in word 2 (all counted from 1). */
-static aid_status check_plio(const uint8_t *list, uint64_t count, uint64_t row, aid_error *err)
-{
-    uint64_t length = UINT64_MAX, header = 0;
-    if (count >= 4 && load_be(list + 4, 2) > 0 && load_be(list + 4, 2) < 0x8000) {
-        length = load_be(list + 4, 2);
-    } else if (count >= 5) {
-        length = load_be(list + 8, 2) << 15 | load_be(list + 6, 2);
-        header = load_be(list + 2, 2);
-    }
-    if (length > count || header > count)
-        AID_FAIL(err, AID_ERR_INVALID, "tile %llu: a PLIO list longer than its %llu words",
-                 (unsigned long long)row + 1, (unsigned long long)count);
+    if (role == AID_FITS_TILE_GZIP || (role == AID_FITS_TILE_COMPRESSED && gzip))
+        return aid_fits_tile_check_gzip(array, count, pixels, err);
+    if (role == AID_FITS_TILE_COMPRESSED && table->compression == AID_FITS_HCOMPRESS)
+        return aid_fits_tile_check_hcompress(array, count, pixels, err);
+    if (role == AID_FITS_TILE_COMPRESSED && table->compression == AID_FITS_PLIO)
+        return aid_fits_tile_check_plio(array, count, err);
     return AID_OK;
 }
 
@@ -320,18 +292,11 @@ static aid_status check_tile(const aid_fits_tile_table *table, uint64_t row, aid
         AID_TRY(find_array(table, column, row, &array, &count, err));
         if (column->role == AID_FITS_TILE_OTHER || count == 0)
             continue;
+        AID_TRY(check_array(table, column->role, array, count, pixels, err));
         there_is = true;
-        if (column->role == AID_FITS_TILE_RAW && count != pixels)
-            AID_FAIL(err, AID_ERR_INVALID, "tile %llu: %llu values for %llu pixels",
-                     (unsigned long long)row + 1, (unsigned long long)count,
-                     (unsigned long long)pixels);
-        if (column->role == AID_FITS_TILE_COMPRESSED && table->compression == AID_FITS_HCOMPRESS)
-            AID_TRY(check_hcompress(array, count, pixels, row, err));
-        if (column->role == AID_FITS_TILE_COMPRESSED && table->compression == AID_FITS_PLIO)
-            AID_TRY(check_plio(array, count, row, err));
     }
     if (!there_is)
-        AID_FAIL(err, AID_ERR_INVALID, "tile %llu is empty", (unsigned long long)row + 1);
+        AID_FAIL(err, AID_ERR_INVALID, "nothing in it");
     return AID_OK;
 }
 
@@ -342,8 +307,11 @@ static aid_status check_tiles(const aid_fits_tile_table *table, aid_error *err)
     if (table->row_count != (uint64_t)(across * down))
         AID_FAIL(err, AID_ERR_INVALID, "%llu compressed tiles where %lld x %lld must be",
                  (unsigned long long)table->row_count, (long long)across, (long long)down);
-    for (uint64_t row = 0; row < table->row_count; row++)
-        AID_TRY(check_tile(table, row, err));
+    for (uint64_t row = 0; row < table->row_count; row++) {
+        aid_status status = check_tile(table, row, err);
+        if (status != AID_OK)
+            return aid_error_prefix(err, status, "tile %llu", (unsigned long long)row + 1);
+    }
     return AID_OK;
 }
 

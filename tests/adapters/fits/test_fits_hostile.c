@@ -479,7 +479,7 @@ TEST(tiles_that_point_outside_or_hold_too_much_are_refused)
                 {UINT32_MAX, 0, "tile 2: 4294967295 elements at byte 0"},
                 {5, 0, "tile 2: 5 values for 4 pixels"},
                 {3, 0, "tile 2: 3 values for 4 pixels"},
-                {0, 0, "tile 2 is empty"}};
+                {0, 0, "tile 2: nothing in it"}};
     for (size_t i = 0; i < AID_COUNT_OF(lies); i++) {
         uint32_t descriptors[4][2];
         memcpy(descriptors, sound_descriptors, sizeof descriptors);

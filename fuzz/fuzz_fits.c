@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
@@ -19,6 +20,11 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libcfitsio";
+}
+
+const char *__lsan_default_options(void)
+{
+    return "print_suppressions=0";
 }
 
 typedef struct reply_block {

@@ -43,17 +43,31 @@ static void *allocate_reply(void *context, size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static aid_status decode_descriptor(const aid_fits_request *request, aid_error *err)
+static aid_status map_file(uint8_t **ret_bytes, size_t *ret_size, aid_error *err)
 {
     struct stat file;
     if (fstat(FILE_DESCRIPTOR, &file) != 0 || file.st_size <= 0)
-        AID_FAIL(err, AID_ERR_IO, "no file");
+        AID_FAIL(err, AID_ERR_IO, "the decoder got no file");
     size_t size = (size_t)file.st_size;
     void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, FILE_DESCRIPTOR, 0);
     if (bytes == MAP_FAILED)
         AID_FAIL(err, AID_ERR_IO, "cannot map the file: %s", strerror(errno));
-    AID_TRY(aid_fits_sandbox_enter(size, err));
-    aid_fits_reply_memory memory = {allocate_reply, NULL};
+    *ret_bytes = bytes;
+    *ret_size = size;
+    return AID_OK;
+}
+
+static aid_status decode_descriptor(const aid_fits_request *request, aid_error *err)
+{
+    const aid_fits_reply_memory memory = {allocate_reply, NULL};
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    aid_error why;
+    aid_status status = map_file(&bytes, &size, &why);
+    if (status == AID_OK)
+        status = aid_fits_sandbox_enter(size, &why);
+    if (status != AID_OK)
+        return aid_fits_reply_failure(&why, &memory, err);
     return aid_fits_decode(bytes, size, request, &memory, err);
 }
 

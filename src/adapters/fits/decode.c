@@ -253,23 +253,40 @@ static aid_status decode(decoding *job, const uint8_t *bytes, size_t size,
     return fill(job, request, err);
 }
 
+/* Puts the header before the parts, or by itself where there are none. */
+static aid_status seal(decoding *job, const aid_fits_reply_memory *memory, aid_error *err)
+{
+    memcpy(job->reply.magic, AID_FITS_REPLY_MAGIC, sizeof job->reply.magic);
+    if (!job->block)
+        job->block = memory->allocate(memory->context, sizeof job->reply);
+    if (!job->block)
+        AID_FAIL(err, AID_ERR_NOMEM, "out of memory for a reply");
+    memcpy(job->block, &job->reply, sizeof job->reply);
+    return AID_OK;
+}
+
+static void put_failure(const aid_error *why, aid_fits_reply *reply)
+{
+    reply->status = (int32_t)why->status;
+    memcpy(reply->message, why->message, sizeof reply->message);
+}
+
+aid_status aid_fits_reply_failure(const aid_error *why, const aid_fits_reply_memory *memory,
+                                  aid_error *err)
+{
+    decoding job = {0};
+    put_failure(why, &job.reply);
+    return seal(&job, memory, err);
+}
+
 aid_status aid_fits_decode(const uint8_t *bytes, size_t size, const aid_fits_request *request,
                            const aid_fits_reply_memory *memory, aid_error *err)
 {
     decoding job = {0};
-    aid_error failure = {0};
-    aid_status status = decode(&job, bytes, size, request, memory, &failure);
-    job.reply.status = (int32_t)status;
-    memcpy(job.reply.magic, AID_FITS_REPLY_MAGIC, sizeof job.reply.magic);
-    if (status != AID_OK)
-        memcpy(job.reply.message, failure.message, sizeof job.reply.message);
-    if (!job.block)
-        job.block = memory->allocate(memory->context, sizeof job.reply);
-    uint8_t *block = job.block;
-    if (block)
-        memcpy(block, &job.reply, sizeof job.reply);
+    aid_error why = {0};
+    if (decode(&job, bytes, size, request, memory, &why) != AID_OK)
+        put_failure(&why, &job.reply);
+    aid_status status = seal(&job, memory, err);
     decoding_done(&job);
-    if (!block)
-        AID_FAIL(err, AID_ERR_NOMEM, "out of memory for a reply");
-    return AID_OK;
+    return status;
 }

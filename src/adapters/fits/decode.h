@@ -17,6 +17,10 @@ typedef struct aid_fits_reply_memory {
     void *context;
 } aid_fits_reply_memory;
 
+/* A reply that says no more than why there is none; `status` and `message` of `why`. */
+AID_MUST_USE aid_status aid_fits_reply_failure(const aid_error *why,
+                                               const aid_fits_reply_memory *memory, aid_error *err);
+
 /* Fails only where there is no memory even for a reply that says so; what is wrong with the file
  * stands in the reply. `bytes` is borrowed. */
 AID_MUST_USE aid_status aid_fits_decode(const uint8_t *bytes, size_t size,

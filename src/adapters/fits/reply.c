@@ -110,12 +110,13 @@ static aid_status check_reply(const aid_fits_reply *reply, const char *name, boo
     return AID_OK;
 }
 
-/* The decoder's own words about the file. */
+/* The decoder's own words: about the file, or about what it lacks. */
 static aid_status forward_failure(const aid_fits_reply *reply, const char *name, aid_error *err)
 {
     if (!is_text(reply->message, sizeof reply->message))
         return refuse(name, "its message", err);
-    aid_status status = reply->status == AID_ERR_NOMEM ? AID_ERR_NOMEM : AID_ERR_INVALID;
+    bool lacks = reply->status == AID_ERR_NOMEM || reply->status == AID_ERR_IO;
+    aid_status status = lacks ? (aid_status)reply->status : AID_ERR_INVALID;
     AID_FAIL(err, status, "%s: %s", name, reply->message);
 }
 

@@ -813,6 +813,8 @@ TEST(a_decoder_s_failure_is_its_words_once_and_only_if_they_are_text)
     aid_fits_image image;
     CHECK_REFUSED(take_block(&block, false, &image, &err), AID_ERR_NOMEM,
                   "x.fits: HDU 3: too much");
+    reply.status = AID_ERR_IO;
+    CHECK_REFUSED(take_block(&block, false, &image, &err), AID_ERR_IO, "x.fits: HDU 3: too much");
     reply.status = AID_ERR_USAGE; /* not for a decoder to say */
     CHECK_REFUSED(take_block(&block, false, &image, &err), AID_ERR_INVALID, "x.fits: HDU 3");
     reply.message[3] = '\x1b';

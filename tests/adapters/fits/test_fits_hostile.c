@@ -556,6 +556,35 @@ TEST(compressed_streams_that_lie_about_their_own_length_are_refused)
     check_tiles_refused(&tiles, "tile 1: a PLIO list longer than its 20 words");
 }
 
+/* CFITSIO 4.2 waits for ever for the rest of such a tile. */
+TEST(a_gzip_tile_that_does_not_end_or_holds_other_pixels_is_refused)
+{
+    const uint8_t pixels[16] = {0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8};
+    for (size_t given = 12; given <= 16; given += 4)
+        for (size_t missing = 0; missing <= 12; missing++) {
+            naive_fits stream = gzipped(pixels, given);
+            const uint32_t one_row[][2] = {{(uint32_t)(stream.size - missing), 0}};
+            naive_tiles tiles = sound_tiles;
+            tiles.raw_form = NULL;
+            tiles.rows = 1;
+            tiles.tile_height = 2;
+            tiles.descriptors = one_row;
+            tiles.heap = stream.bytes;
+            tiles.heap_size = (int)stream.size;
+            if (missing > 0 || given < 16) {
+                check_tiles_refused(&tiles, "HDU 1: tile 1: the gzip data are damaged: ");
+            } else {
+                naive_fits file = tile_file(&tiles);
+                aid_fits_image image;
+                CHECK_OK(decode_here(file.bytes, file.size, &plain_request, &image, &err));
+                CHECK_EQUAL(image.image.data[7], 8);
+                aid_fits_image_done(&image);
+                naive_free(&file);
+            }
+            naive_free(&stream);
+        }
+}
+
 /* ----------------------------------------------------------------------- names and kinds of files
  */
 

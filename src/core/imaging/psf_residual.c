@@ -411,19 +411,23 @@ static aid_status solve(const psf_basis *basis, const double *matrix, const doub
 }
 
 /* MacKay's update: tau^2 times sum z^2 / gamma, gamma = sum (1 - variance) being the number of
- * coefficients that the data determine. Squared, because it creeps where tau goes to 0. */
-static void update_taus(const psf_basis *basis, solution *s)
+ * coefficients that the data determine. Squared, because it creeps where tau goes to 0.
+ * Returns true when no tau that matters has moved by a twentieth. */
+static bool update_taus(const psf_basis *basis, solution *s)
 {
-    const double least = 1e-6, most = 1.0;
+    const double least = 1e-6, most = 1.0, matters = 1e-4, little = 0.05;
     double squares[PSF_TAUS] = {0}, determined[PSF_TAUS] = {0};
     for (int i = 0; i < basis->unknowns; i++) {
         squares[basis->group[i]] += s->z[i] * s->z[i];
         determined[basis->group[i]] += 1.0 - s->variance[i];
     }
+    bool settled = true;
     for (int g = 0; g < PSF_TAUS; g++) {
-        double ratio = squares[g] / AID_MAX(determined[g], 1e-12);
-        s->tau[g] = AID_CLAMP(s->tau[g] * AID_CLAMP(ratio, 0.01, 10.0), least, most);
+        double ratio = squares[g] / AID_MAX(determined[g], 1e-12), before = s->tau[g];
+        s->tau[g] = AID_CLAMP(before * AID_CLAMP(ratio, 0.01, 10.0), least, most);
+        settled = settled && (AID_MAX(before, s->tau[g]) < matters || fabs(ratio - 1.0) < little);
     }
+    return settled;
 }
 
 static void put_planes(const psf_basis *basis, const solution *s, aid_psf *psf)
@@ -497,10 +501,10 @@ static aid_status solve_and_put(const psf_basis *basis, const double *matrix, co
                   .sigma = memory + n * n + 2 * n};
     for (int g = 0; g < PSF_TAUS; g++)
         s.tau[g] = AID_MAX(s.tau[g], 1e-3);
-    for (int iteration = 0; iteration < ITERATIONS; iteration++) {
+    bool settled = false;
+    for (int iteration = 0; iteration < ITERATIONS && !settled; iteration++) {
         AID_TRY(solve(basis, matrix, right, &s, err));
-        if (iteration + 1 < ITERATIONS)
-            update_taus(basis, &s);
+        settled = iteration + 1 == ITERATIONS || update_taus(basis, &s);
     }
     return put_solution(basis, &s, &builder->psf, err);
 }

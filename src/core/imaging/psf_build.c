@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 static const double clip_sigma = 5.0;
+static const double hopeless = 0.3;     /* residual of a star, of its peak */
 static const double enough_snr = 150.0; /* of all stars together, for more than a Moffat function */
 
 static void start_model(psf_builder *builder, double fwhm_px)
@@ -202,8 +203,13 @@ static aid_status measure_quality(psf_builder *builder, aid_error *err)
     float stamp[(2 * AID_PSF_MAX_RADIUS + 1) * (2 * AID_PSF_MAX_RADIUS + 1)];
     aid_psf_stamp(psf, psf->x0, psf->y0, 0.0, 0.0, psf->radius_px, stamp);
     double peak = (double)stamp[2 * psf->radius_px * (psf->radius_px + 1)];
+    double residual = aid_median_in_place_f64(residuals, count); /* of the peak */
+    if (!(residual < hopeless))
+        AID_FAIL(err, AID_ERR_NUMERIC,
+                 "PSF: 0 usable stars of %d (%d fitted, but off by %.0f %% of their peaks)",
+                 builder->list->count, builder->used, 100.0 * residual);
     psf->chi2 = chi2 / AID_MAX(freedom, 1.0);
-    psf->residual = peak * aid_median_in_place_f64(residuals, count);
+    psf->residual = peak * residual;
     psf->stars_used = builder->used;
     psf->stars_offered = builder->list->count;
     measure_field(psf);
@@ -223,9 +229,10 @@ static aid_status build(psf_builder *builder, const aid_psf_options *options, ai
         aid_note_add(notes, "psf", "%d star%s: the PSF is a Moffat function, the same everywhere",
                      builder->used, builder->used == 1 ? "" : "s");
     }
-    if (builder->psf.degree < options->max_degree)
-        aid_note_add(notes, "psf", "%d stars: the PSF varies by a polynomial of degree %d, not %d",
-                     builder->used, builder->psf.degree, options->max_degree);
+    int wanted = AID_CLAMP(options->max_degree, 0, AID_PSF_MAX_DEGREE);
+    if (builder->psf.degree < wanted && builder->used < aid_psf_stars_for_degree(wanted))
+        aid_note_add(notes, "psf", "%d star%s, too few for a polynomial of degree %d: %d",
+                     builder->used, builder->used == 1 ? "" : "s", wanted, builder->psf.degree);
     builder->psf.radius_px = builder->radius;
     AID_TRY(centre_model(builder, err));
     return measure_quality(builder, err);

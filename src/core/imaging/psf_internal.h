@@ -61,10 +61,10 @@ typedef struct psf_star {
     double terms[AID_PSF_MAX_TERMS]; /* of the highest degree, at the list's position */
     double amplitude, background;    /* image = amplitude (T + R) + background */
     double snr;
-    double sky;      /* rms, image unit */
-    int left, top;   /* image pixel of the stamp's first pixel */
-    float *pixels;   /* [side][side], neighbours subtracted */
-    float *variance; /* of sky and neighbours; INFINITY: no pixel there */
+    double mesh_noise, sky; /* rms, image unit: of the noise mesh, around the star */
+    int left, top;          /* image pixel of the stamp's first pixel */
+    float *pixels;          /* [side][side], neighbours subtracted */
+    float *variance;        /* of sky and neighbours; INFINITY: no pixel there */
     bool used;
     /* from the latest pass over its pixels */
     double normal[64], right[8]; /* x, y, amplitude, background eliminated; see psf_shape.c */
@@ -155,6 +155,8 @@ double aid_psf_background_precision(const psf_star *star);
 /* Takes out stars that are not of the model's shape, and sets model_error. Fails with
  * AID_ERR_NUMERIC when none is left. */
 aid_status aid_psf_reject_stars(psf_builder *builder, aid_error *err);
+/* The fewest stars that a polynomial of this degree is tried with. */
+int aid_psf_stars_for_degree(int degree);
 /* The degree that predicts left-out stars best, at most `max_degree`. */
 aid_status aid_psf_choose_degree(const psf_builder *builder, int max_degree, int *ret_degree,
                                  aid_error *err);

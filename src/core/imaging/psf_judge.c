@@ -279,6 +279,11 @@ static double prediction_error(const psf_builder *builder, const star_shape *sha
     return error;
 }
 
+int aid_psf_stars_for_degree(int degree)
+{
+    return 2 * aid_psf_terms_of_degree(degree);
+}
+
 aid_status aid_psf_choose_degree(const psf_builder *builder, int max_degree, int *ret_degree,
                                  aid_error *err)
 {
@@ -291,7 +296,7 @@ aid_status aid_psf_choose_degree(const psf_builder *builder, int max_degree, int
     int best = 0;
     double least = prediction_error(builder, shapes, 0);
     for (int degree = 1; degree <= max_degree; degree++) {
-        if (builder->used < 2 * aid_psf_terms_of_degree(degree))
+        if (builder->used < aid_psf_stars_for_degree(degree))
             break;
         double error = prediction_error(builder, shapes, degree);
         if (error < 0.98 * least) {

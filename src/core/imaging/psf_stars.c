@@ -265,7 +265,7 @@ static void take_star(psf_builder *builder, int index, double snr, psf_star *sta
                        .index = index,
                        .snr = snr,
                        .amplitude = entry->peak,
-                       .sky = aid_mesh_at(builder->noise, entry->x, entry->y),
+                       .mesh_noise = aid_mesh_at(builder->noise, entry->x, entry->y),
                        .used = true};
     const aid_psf *psf = &builder->psf;
     aid_psf_terms(AID_PSF_MAX_DEGREE, (entry->x - psf->x0) / psf->scale_x,
@@ -346,6 +346,33 @@ typedef struct cut_job {
     bool subtract;
 } cut_job;
 
+static void copy_pixels(const psf_builder *builder, psf_star *star)
+{
+    int side = builder->side;
+    for (int j = 0; j < side; j++)
+        for (int i = 0; i < side; i++) {
+            int x = star->left + i, y = star->top + j, k = j * side + i;
+            bool sound = pixel_is_sound(builder, x, y);
+            star->pixels[k] = sound ? aid_image_row(builder->image, y)[x] : NAN;
+        }
+}
+
+/* The noise mesh tells too little where the field is crowded or patchy, or the noise is correlated:
+ * the scatter of what surrounds the star stands in where it is clearly larger. */
+static double noise_around(const psf_builder *builder, const psf_star *star, float *scratch)
+{
+    const double clearly = 0.7;
+    int side = builder->side, count = 0;
+    double inner = 2.5 * builder->fwhm_px;
+    for (int k = 0; k < side * side; k++) {
+        double x = k % side - builder->radius, y = (double)(k / side - builder->radius);
+        if (x * x + y * y > inner * inner && isfinite(star->pixels[k]))
+            scratch[count++] = star->pixels[k];
+    }
+    double scatter = count >= 30 ? aid_robust_in_place(scratch, count).sigma : 0.0;
+    return AID_MAX(star->mesh_noise, clearly * scatter);
+}
+
 static aid_status cut_stamp(void *context, int64_t task, int worker, aid_error *err)
 {
     (void)worker;
@@ -358,16 +385,16 @@ static aid_status cut_stamp(void *context, int64_t task, int worker, aid_error *
     star->top = (int)lround(star->list_y) - builder->radius;
     star->pixels = builder->pixels + 2 * task * side * side;
     star->variance = star->pixels + side * side;
+    copy_pixels(builder, star);
+    star->sky = noise_around(builder, star, star->variance);
     /* Images without noise exist in tests and simulations; weights must stay finite. */
     double floor = 1e-4 * AID_MAX(star->amplitude, 0.0);
     double variance = AID_MAX(star->sky * star->sky, floor * floor);
-    for (int j = 0; j < side; j++)
-        for (int i = 0; i < side; i++) {
-            int x = star->left + i, y = star->top + j, k = j * side + i;
-            bool sound = variance > 0.0 && pixel_is_sound(builder, x, y);
-            star->pixels[k] = sound ? aid_image_row(builder->image, y)[x] : 0.0f;
-            star->variance[k] = sound ? (float)variance : INFINITY;
-        }
+    for (int k = 0; k < side * side; k++) {
+        bool sound = variance > 0.0 && isfinite(star->pixels[k]);
+        star->variance[k] = sound ? (float)variance : INFINITY;
+        star->pixels[k] = sound ? star->pixels[k] : 0.0f;
+    }
     if (job->subtract)
         subtract_neighbours(builder, star);
     return AID_OK;

@@ -128,4 +128,19 @@ AID_MUST_USE aid_status aid_phase_correlate(const aid_exposure *science, const a
 double aid_alignment_correlation(const aid_exposure *science, const aid_exposure *reference,
                                  const aid_anchors *stars, const aid_transform *map);
 
+/* ---------------------------------------------------------------------------------- resampling */
+
+typedef struct aid_interpolation {
+    const aid_transform *map;                 /* output pixel -> input pixel */
+    int order;                                /* of the B-spline */
+    int32_t width, height;                    /* of the input, px */
+    const aid_noise_correlation *correlation; /* of the input's noise */
+} aid_interpolation;
+
+/* An interpolated pixel is a weighted sum of pixels: its noise is smaller, by how much depends on
+ * where between the pixels it falls. Multiplies every cell of `noise` (on the output grid) by the
+ * rms of that factor within the cell. */
+AID_MUST_USE aid_status aid_interpolation_noise(const aid_interpolation *interpolation,
+                                                aid_mesh *noise, aid_error *err);
+
 #endif

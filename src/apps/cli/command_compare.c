@@ -30,7 +30,7 @@ static const aid_argument arguments[] = {
 /* ----------------------------------------------------------------------------------- the tables */
 
 typedef struct found_source {
-    double x, y, flux;
+    double x, y, flux, score;
     int polarity;
     bool rejected;  /* flagged as unlikely */
     bool explained; /* lies on a change of the truth */
@@ -85,8 +85,8 @@ static bool names_rejection(const char *flags)
 
 static aid_status read_found(const char *path, comparison *result, aid_error *err)
 {
-    static const char *const names[] = {"x", "y", "flux", "polarity", "flags"};
-    enum { X, Y, FLUX, POLARITY, FLAGS, COUNT };
+    static const char *const names[] = {"x", "y", "flux", "score", "polarity", "flags"};
+    enum { X, Y, FLUX, SCORE, POLARITY, FLAGS, COUNT };
     int columns[COUNT];
     AID_CLEANUP(aid_csv_done)
     aid_csv csv = {0};
@@ -99,6 +99,7 @@ static aid_status read_found(const char *path, comparison *result, aid_error *er
             (found_source){.x = aid_csv_number(&csv, row, columns[X]),
                            .y = aid_csv_number(&csv, row, columns[Y]),
                            .flux = aid_csv_number(&csv, row, columns[FLUX]),
+                           .score = aid_csv_number(&csv, row, columns[SCORE]),
                            .polarity = aid_csv_number(&csv, row, columns[POLARITY]) > 0.0 ? 1 : -1,
                            .rejected = names_rejection(aid_csv_cell(&csv, row, columns[FLAGS]))};
     result->found_count = csv.rows;
@@ -156,8 +157,8 @@ static void match_change(comparison *result, true_change *change, double radius_
     }
 }
 
-/* What moves leaves a candidate of the other sign behind it. */
-enum { MOVER_REACH_PX = 30 };
+/* What moves leaves a candidate of the other sign behind it; simulated movers go as far as this. */
+enum { MOVER_REACH_PX = 62 };
 static void explain_trails(comparison *result)
 {
     for (int k = 0; k < result->change_count; k++) {
@@ -166,7 +167,8 @@ static void explain_trails(comparison *result)
             continue;
         for (int i = 0; i < result->found_count; i++) {
             found_source *found = &result->found[i];
-            if (hypot(found->x - change->x, found->y - change->y) <= MOVER_REACH_PX)
+            double distance = hypot(found->x - change->x, found->y - change->y);
+            if (found->polarity < 0 && distance <= MOVER_REACH_PX)
                 found->explained = true;
         }
     }
@@ -215,7 +217,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* rms per axis, and the median flux error of transients well above the noise. */
+/* Of what is well above the noise: position error per axis where it does not move, and the median
+ * flux error of transients. */
 static aid_status measure(tally *counts, const comparison *result, aid_error *err)
 {
     AID_CLEANUP(aid_free_pointer)
@@ -228,8 +231,10 @@ static aid_status measure(tally *counts, const comparison *result, aid_error *er
         const true_change *change = &result->changes[i];
         if (!is_found(result, change))
             continue;
-        squares += change->distance_px * change->distance_px;
-        positions++;
+        if (strcmp(change->kind, "mover") != 0 && fabs(change->snr) >= 9.0) {
+            squares += change->distance_px * change->distance_px;
+            positions++;
+        }
         if (!strcmp(change->kind, "transient") && change->snr >= 9.0)
             errors[fluxes++] = result->found[change->candidate].flux / change->flux - 1.0;
     }
@@ -273,14 +278,44 @@ static void print_table(const tally *counts)
     }
 }
 
-static void print_text(const tally *counts, double threshold)
+enum { MAX_LISTED = 10 };
+
+static void print_missed(const comparison *result, double threshold)
+{
+    int listed = 0;
+    for (int i = 0; i < result->change_count; i++) {
+        const true_change *change = &result->changes[i];
+        if (fabs(change->snr) < threshold || is_found(result, change) || listed++ >= MAX_LISTED)
+            continue;
+        printf("  %-10s at %8.2f %8.2f  S/N %6.1f  %s\n", change->kind, change->x, change->y,
+               change->snr, change->candidate >= 0 ? "flagged as unlikely" : "no candidate");
+    }
+    if (listed > MAX_LISTED)
+        printf("  ... and %d more\n", listed - MAX_LISTED);
+}
+
+static void print_spurious(const comparison *result)
+{
+    int listed = 0;
+    for (int i = 0; i < result->found_count; i++) {
+        const found_source *found = &result->found[i];
+        if (!found->explained && !found->rejected && listed++ < MAX_LISTED)
+            printf("  at %8.2f %8.2f  score %6.1f\n", found->x, found->y, found->score);
+    }
+    if (listed > MAX_LISTED)
+        printf("  ... and %d more\n", listed - MAX_LISTED);
+}
+
+static void print_text(const tally *counts, const comparison *result, double threshold)
 {
     print_table(counts);
     printf("\nabove %g sigma: %d of %d found\n", threshold, counts->due_found, counts->due);
-    printf("not in the truth: %d candidate%s (and %d flagged as unlikely, true ones among them)\n",
-           counts->spurious, counts->spurious == 1 ? "" : "s", counts->flagged);
+    print_missed(result, threshold);
+    printf("not in the truth: %d candidate%s (beside %d flagged as unlikely)\n", counts->spurious,
+           counts->spurious == 1 ? "" : "s", counts->flagged);
+    print_spurious(result);
     if (isfinite(counts->position_rms_px))
-        printf("positions: %.3f px rms an axis\n", counts->position_rms_px);
+        printf("positions above S/N 9: %.3f px rms an axis\n", counts->position_rms_px);
     if (isfinite(counts->flux_bias))
         printf("fluxes of transients above S/N 9: %+.2f %% (median)\n", 100.0 * counts->flux_bias);
 }
@@ -344,7 +379,7 @@ static aid_status compare(const aid_invocation *invocation, comparison *result, 
     if (options->common.json)
         print_json(&counts, options->threshold);
     else
-        print_text(&counts, options->threshold);
+        print_text(&counts, result, options->threshold);
     return AID_OK;
 }
 

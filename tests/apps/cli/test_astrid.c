@@ -1,12 +1,10 @@
 /* The program itself, as a user meets it: what it prints, writes, refuses and leaves behind. */
-#define _XOPEN_SOURCE 700 /* nftw */
 #include "adapters/files/files.h"
 #include "adapters/fits/fits.h"
 #include "core/base/memory.h"
 #include "tests/check.h"
+#include "tests/folder.h"
 
-#include <fcntl.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <signal.h>
 #include <spawn.h>
@@ -17,48 +15,6 @@
 
 extern char **environ;
 static aid_error err;
-
-/* ------------------------------------------------------------------------- a folder of the test */
-
-static char own_folder[64];
-
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-    (void)status;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_own_folder(void)
-{
-    if (*own_folder && chdir("/") == 0)
-        nftw(own_folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void enter_new_folder(void)
-{
-    if (!*own_folder)
-        atexit(remove_own_folder);
-    remove_own_folder();
-    snprintf(own_folder, sizeof own_folder, "/tmp/astrid_cli_XXXXXX");
-    CHECK(mkdtemp(own_folder) && chdir(own_folder) == 0);
-}
-
-static bool exists(const char *path)
-{
-    struct stat status;
-    return lstat(path, &status) == 0;
-}
-
-static int entries_here(void)
-{
-    int count = 0;
-    FILE *list = popen("ls -A | wc -l", "r");
-    CHECK(list && fscanf(list, "%d", &count) == 1);
-    pclose(list);
-    return count;
-}
 
 /* ---------------------------------------------------------------------------- running the program
  */
@@ -228,7 +184,7 @@ TEST(wrong_usage_is_one_line_and_exit_2_and_touches_nothing)
     CHECK_EXIT("run a b --threshold 0.5", 2, "--threshold 0.5 is not between 1 and 100");
     CHECK_EXIT("run a b --threads 0", 2, "--threads 0 is not between 1 and 256");
     CHECK_EXIT("run a b --method magic", 2, "--method magic is none of auto|hybrid|zogy");
-    CHECK_EQUAL(entries_here(), 0);
+    CHECK_EQUAL(entries_in("."), 0);
 }
 
 TEST(files_that_are_not_there_or_no_images_are_refused_with_their_names)
@@ -243,7 +199,7 @@ TEST(files_that_are_not_there_or_no_images_are_refused_with_their_names)
     CHECK_EXIT("run sci.fits ref.fits -o ref.fits", 2, "ref.fits: exists and is not a folder");
     CHECK_EXIT("run sci.fits ref.fits -o ref.fits/out", 1, "ref.fits");
     CHECK_EXIT("run sci.fits ref.fits --config nothing.conf", 1, "nothing.conf");
-    CHECK_EQUAL(entries_here(), 2);
+    CHECK_EQUAL(entries_in("."), 2);
 }
 
 TEST(a_run_writes_its_six_files_and_finds_the_transient_where_it_is)
@@ -260,7 +216,7 @@ TEST(a_run_writes_its_six_files_and_finds_the_transient_where_it_is)
         snprintf(path, sizeof path, "sci.astrid/%s", files[i]);
         CHECK(exists(path));
     }
-    CHECK_EQUAL(entries_here(), 3); /* nothing hidden is left */
+    CHECK_EQUAL(entries_in("."), 3); /* nothing hidden is left */
     json_t *summary = load("sci.astrid/summary.json");
     CHECK_EQUAL(number_at(summary, "counts", "unflagged"), 1);
     CHECK_EQUAL(number_at(summary, "parameters", "zero-point"), 25);
@@ -370,9 +326,9 @@ TEST(a_run_that_fails_leaves_the_earlier_results_as_they_were)
     CHECK(one_clear_line("astrid run: ") && strstr(error_text, "difference.fits"));
     same_file("out/difference.fits", "before.fits");
     CHECK_EQUAL(finish(start("ulimit -f 1000;", "run sci.fits ref.fits -o new")), 1);
-    CHECK(!exists("new") && entries_here() == 4);
+    CHECK(!exists("new") && entries_in(".") == 4);
     CHECK_EQUAL(astrid("run ref.fits sci.fits -o out"), 0); /* and a good one replaces it */
-    CHECK(entries_here() == 4);
+    CHECK(entries_in(".") == 4);
 }
 
 TEST(a_full_standard_output_is_a_failure)
@@ -410,7 +366,7 @@ TEST(a_signal_stops_a_run_without_leaving_anything)
             CHECK(!exists(".out.unfinished"));
             CHECK((status == 0) == exists("out/summary.json"));
             CHECK(status == 0 || (status == 1 && one_clear_line("stopped by a signal")));
-            CHECK_EQUAL(entries_here(), status == 0 ? 3 : 2);
+            CHECK_EQUAL(entries_in("."), status == 0 ? 3 : 2);
         }
 }
 

@@ -1,40 +1,14 @@
 /* `astrid simulate` as a user meets it. */
-#define _XOPEN_SOURCE 700 /* nftw */
 #include "adapters/fits/fits.h"
 #include "core/sky/wcs.h"
 #include "tests/check.h"
+#include "tests/folder.h"
 
-#include <ftw.h>
 #include <jansson.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static aid_error err;
-static char own_folder[64];
-
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-    (void)status;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_own_folder(void)
-{
-    if (*own_folder && chdir("/") == 0)
-        nftw(own_folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void enter_new_folder(void)
-{
-    if (!*own_folder)
-        atexit(remove_own_folder);
-    remove_own_folder();
-    snprintf(own_folder, sizeof own_folder, "/tmp/astrid_simulate_XXXXXX");
-    CHECK(mkdtemp(own_folder) && chdir(own_folder) == 0);
-}
-
 static int shell(const char *command)
 {
     int status = system(command);
@@ -51,23 +25,12 @@ static int simulate(const char *words)
 
 #define SMALL "--size 256 --transients 4 --faders 2 --variables 1 --movers 1 "
 
-static int files_in(const char *folder)
-{
-    char command[128];
-    int count = -1;
-    snprintf(command, sizeof command, "ls -A '%s' | wc -l", folder);
-    FILE *list = popen(command, "r");
-    CHECK(list && fscanf(list, "%d", &count) == 1);
-    pclose(list);
-    return count;
-}
-
 TEST(a_night_has_images_masks_truth_and_raw_frames)
 {
     enter_new_folder();
     CHECK_EQUAL(simulate("-o night --raw 2 " SMALL), 0);
     /* two images, two masks, two truths, two of each calibration, one raw frame, the summary */
-    CHECK_EQUAL(files_in("night"), 2 + 2 + 2 + 6 + 1 + 1);
+    CHECK_EQUAL(entries_in("night"), 2 + 2 + 2 + 6 + 1 + 1);
     aid_fits_image science = {0}, raw = {0};
     aid_fits_read_options options = AID_FITS_READ_DEFAULTS;
     CHECK_OK(aid_fits_read("night/science.fits", &options, &science, &err));

@@ -1,41 +1,14 @@
-#define _XOPEN_SOURCE 700 /* nftw */
 #include "apps/common/output_folder.h"
 
 #include "adapters/files/files.h"
 #include "tests/check.h"
+#include "tests/folder.h"
 
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static aid_error err;
 static const char *const names[] = {"a.txt", "b.txt", "last.txt", NULL};
-
-static char own_folder[64];
-
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-    (void)status;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_own_folder(void)
-{
-    if (*own_folder && chdir("/") == 0)
-        nftw(own_folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* A folder of the test's own, in which the process then works. */
-static void enter_new_folder(void)
-{
-    if (!*own_folder)
-        atexit(remove_own_folder);
-    remove_own_folder();
-    snprintf(own_folder, sizeof own_folder, "/tmp/astrid_folder_XXXXXX");
-    CHECK(mkdtemp(own_folder) && chdir(own_folder) == 0);
-}
 
 static void write_text(const char *path, const char *text)
 {
@@ -50,12 +23,6 @@ static bool holds(const char *path, const char *text)
     bool same = !strcmp(found, text);
     free(found);
     return same;
-}
-
-static bool exists(const char *path)
-{
-    struct stat status;
-    return lstat(path, &status) == 0;
 }
 
 static aid_output_folder *begin(const char *path)

@@ -74,7 +74,7 @@ static aid_status fit_moffat(psf_builder *builder, const aid_psf_options *option
                                   &degree, err));
     set_degree(&builder->psf, degree);
     for (int round = 0; round < 4; round++) {
-        AID_TRY(aid_psf_fit_shape(builder, 4, err));
+        AID_TRY(aid_psf_fit_shape(builder, 2, err));
         AID_TRY(aid_psf_reject_stars(builder, err));
     }
     return AID_OK;

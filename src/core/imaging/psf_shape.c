@@ -9,7 +9,7 @@
 
 enum { MAX_UNKNOWNS = PSF_SHAPES * AID_PSF_MAX_TERMS + 1 };
 static const double beta_min = 1.2, beta_max = 15.0;
-static const double small_step = 2e-4; /* of log scale, g1, g2, ln beta: far below any error */
+static const double small_step = 5e-4; /* of log scale, g1, g2, ln beta: far below any error */
 
 /* ------------------------------------------------------------------------- one star's pixels */
 

@@ -33,7 +33,7 @@ typedef struct aid_psf {
 
     double oversampling;  /* B-spline nodes for each pixel; below 1 where the seeing is broad */
     int side;             /* of a plane, odd, centre at side/2; 0: no planes */
-    double *coefficients; /* B-spline coefficients [terms][side][side], in units of T(0) */
+    double *coefficients; /* B-spline coefficients [terms][side][side], of the Moffat peak */
     /* quality */
     double fwhm_px, ellipticity, theta_deg; /* at the field centre; theta ccw from +x */
     double fwhm_min_px, fwhm_max_px;        /* over the field */

@@ -331,7 +331,7 @@ static aid_status batch_equations(void *context, int64_t task, int worker, aid_e
     const equations_job *job = context;
     const psf_basis *basis = job->basis;
     const psf_builder *builder = job->builder;
-    size_t n = (size_t)(PSF_NUISANCE + basis->functions), unknowns = (size_t)basis->unknowns;
+    size_t n = (size_t)PSF_NUISANCE + (size_t)basis->functions, unknowns = (size_t)basis->unknowns;
     size_t pixels = (size_t)builder->side * (size_t)builder->side;
     AID_CLEANUP(aid_free_pointer)
     double *memory = NULL;

@@ -83,7 +83,7 @@ void aid_html_significant(FILE *out, double value, int digits)
         fputs("&ndash;", out);
     } else if (size == 0.0) {
         fputs("0", out);
-    } else if (size >= 1e-3 && size < 1e6) {
+    } else if (size >= 1e-4 && size < 1e6) {
         int decimals = AID_MAX(digits - 1 - (int)floor(log10(size)), 0);
         aid_html_fixed(out, value, decimals);
     } else {

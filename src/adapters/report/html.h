@@ -19,7 +19,7 @@ void aid_html_text(FILE *out, const char *text);
 void aid_html_fixed(FILE *out, double value, int decimals);
 /* The same with a + before what is above 0. */
 void aid_html_signed(FILE *out, double value, int decimals);
-/* With so many significant digits, plain between 1e-3 and 1e6, otherwise as m x 10^e. */
+/* With so many significant digits, plain between 1e-4 and 1e6, otherwise as m x 10^e. */
 void aid_html_significant(FILE *out, double value, int digits);
 /* Up to four significant digits, without zeros at the end: for settings such as a threshold. */
 void aid_html_short(FILE *out, double value);

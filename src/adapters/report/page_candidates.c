@@ -210,10 +210,11 @@ static void write_shape(const aid_report_page *page, const aid_candidate *item)
     write_number_fact(out, "Ellipticity", "1 - b/a, in D", item->ellipticity, 2);
     write_number_fact(out, "&#967;&#178; of PSF fit", "Reduced; about 1 for a point source",
                       item->chi2, 2);
-    write_number_fact(out, "Motion Z&#178;",
-                      "Chi-squared with 2 degrees of freedom where nothing moved: above 14 by "
-                      "chance in 1 of 1000",
-                      item->motion, 1);
+    write_number_fact(
+        out, "Motion Z&#178;",
+        "Chi-squared with 2 degrees of freedom where nothing changed or moved; a sign "
+        "of motion where it is more significant than the score squared",
+        item->motion, 1);
     open_fact(out, "Nearest source", "Of the reference; a dash: none within 30 px", false);
     aid_html_fixed(out, item->distance_px, 2);
     fputs(isfinite(item->distance_px) ? "&#8239;px" : "", out);

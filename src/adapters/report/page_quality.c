@@ -515,7 +515,7 @@ void aid_page_completeness(const aid_report_page *page)
     open_section(
         out, "completeness", "Completeness and false alarms",
         "Measured on this very pair: sources of known flux were added to the science image, "
-        "a third of them near other sources, and looked for in the same way.");
+        "three in ten near other sources, and looked for in the same way.");
     fputs("<p>Half of the sources are found at S/N <b>", out);
     aid_html_fixed(out, injection->snr_50, 2);
     fputs("</b>. Fluxes come out <b>", out);

@@ -161,11 +161,28 @@ static aid_status prepare_overviews(paint_job *job, aid_pool *pool, aid_error *e
 
 /* ----------------------------------------------------------------------------------------- PSFs */
 
+/* All PSFs are shown to the smallest of their radii, so that their sizes compare at a glance. */
+static int shown_radius(const aid_process_result *result)
+{
+    int radius = AID_PSF_MAX_RADIUS;
+    if (result->science.psf.radius_px > 0)
+        radius = AID_MIN(radius, result->science.psf.radius_px);
+    if (result->reference.psf.radius_px > 0)
+        radius = AID_MIN(radius, result->reference.psf.radius_px);
+    if (result->difference.psf.data)
+        radius = AID_MIN(radius, result->difference.psf.width / 2);
+    return radius;
+}
+
 /* Wings down to a hundredth of the peak matter in a difference: the stretch is linear only below.
  */
-static aid_status encode_psf(const paint_job *job, const aid_image *image, aid_bytes *ret_png,
+static aid_status encode_psf(const paint_job *job, const aid_image *stamp, aid_bytes *ret_png,
                              int *ret_side, aid_error *err)
 {
+    int radius = shown_radius(job->result), corner = stamp->width / 2 - radius;
+    aid_image middle = {aid_image_row(stamp, corner) + corner, 2 * radius + 1, 2 * radius + 1,
+                        stamp->stride};
+    const aid_image *image = &middle;
     double peak = 0.0;
     for (int32_t y = 0; y < image->height; y++)
         for (int32_t x = 0; x < image->width; x++)

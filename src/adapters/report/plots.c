@@ -147,7 +147,8 @@ static void finite_range(const double *values, int count, double *ret_low, doubl
         }
 }
 
-/* A symmetric range that holds nearly all of the values and does not follow the wildest. */
+/* A symmetric range that holds nearly all of the values (of the stars in the fit: the others show
+ * on the rim) and does not follow the wildest. */
 static double robust_range(const double *values, int count, double least)
 {
     double *copy = NULL;
@@ -182,10 +183,11 @@ void aid_plot_flux_residuals(const aid_report_page *page)
     star_columns columns;
     if (!gather_stars(page, &view, MAX_DOTS, &columns))
         return;
-    int count = columns.begin[MAX_CLASSES];
+    int used = columns.begin[1], count = columns.begin[MAX_CLASSES];
     double scatter = 100.0 * page->result->difference.match.scatter, low, high;
     finite_range(columns.x, count, &low, &high);
-    double range = robust_range(columns.y, count, isfinite(scatter) ? 2.0 * scatter : 0.1);
+    double least = isfinite(scatter) ? 2.0 * scatter : 0.1;
+    double range = robust_range(columns.y + used, count - used, least);
     aid_axis x = {low / 1.3, high * 1.3, true, "flux in the science image, in its unit"};
     aid_axis y = {-range, range, false, "flux ratio ÷ fit − 1, in %"};
     aid_plot plot;
@@ -259,8 +261,9 @@ void aid_plot_astrometric_residuals(const aid_report_page *page)
     if (!gather_stars(page, &view, MAX_DOTS, &columns))
         return;
     const aid_difference *difference = &page->result->difference;
-    int count = columns.begin[MAX_CLASSES];
-    double range = fmax(robust_range(columns.x, count, 0.01), robust_range(columns.y, count, 0.01));
+    int used = columns.begin[1], count = columns.begin[MAX_CLASSES] - used;
+    double range = fmax(robust_range(columns.x + used, count, 0.01),
+                        robust_range(columns.y + used, count, 0.01));
     aid_axis x = {-range, range, false, "x(science) − x(reference), px"};
     aid_axis y = {-range, range, false, "y(science) − y(reference), px"};
     aid_plot plot;

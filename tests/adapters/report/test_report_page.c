@@ -619,7 +619,8 @@ TEST(psf_pictures_are_bright_in_the_middle_and_dark_at_the_corners)
         png_image image;
         uint8_t *pixels = picture_of(page, names[i], &image);
         int half = (int)image.width / 2;
-        CHECK(image.width == image.height && image.width % 2 == 1);
+        int side = 2 * AID_MIN(result.science.psf.radius_px, 12) + 1; /* P_D has 25 px */
+        CHECK(image.width == (unsigned)side && image.height == (unsigned)side);
         CHECK(*colour_at(pixels, &image, half, half) == 255);
         CHECK(*colour_at(pixels, &image, half + 3, half) > 100); /* 17 % of the peak */
         CHECK(*colour_at(pixels, &image, 0, 0) < 60);

@@ -8,6 +8,10 @@
 
 /* -------------------------------------------------------------------------------------- blanks */
 
+/* Some programs write huge numbers for pixels that they do not know; no detector counts that far.
+ */
+static const float least_blank = 1e30f;
+
 typedef struct blank_job {
     const aid_image *image;
     aid_mask *mask;
@@ -27,7 +31,7 @@ static aid_status mask_missing_band(void *context, int64_t band, int worker, aid
         const float *row = aid_image_row(job->image, y);
         uint8_t *mask = aid_mask_row(job->mask, y);
         for (int32_t x = 0; x < job->image->width; x++)
-            mask[x] = (uint8_t)(mask[x] | (isfinite(row[x]) ? 0 : AID_MASK_NO_DATA));
+            mask[x] = (uint8_t)(mask[x] | (fabsf(row[x]) < least_blank ? 0 : AID_MASK_NO_DATA));
     }
     return AID_OK;
 }

@@ -19,7 +19,8 @@ AID_MUST_USE aid_status aid_prepare_subtract_mesh(aid_image *image, const aid_me
 /* ------------------------------------------------------------------------------------- defects ---
  */
 
-/* NaN, infinities, and flat areas that are no sky (the padding of a resampled frame) -> NO_DATA. */
+/* NaN, infinities, numbers beyond 1e30, and flat areas that are no sky (the padding of a resampled
+ * frame) -> NO_DATA. */
 AID_MUST_USE aid_status aid_prepare_mask_blanks(const aid_image *image, aid_mask *mask,
                                                 aid_pool *pool, aid_error *err);
 

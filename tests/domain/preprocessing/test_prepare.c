@@ -310,8 +310,9 @@ TEST(missing_pixels_and_padding_hold_no_data_and_are_filled)
             aid_image_row(&image, y)[x] = 0.0f;
     aid_image_row(&image, 80)[100] = NAN;
     aid_image_row(&image, 80)[101] = INFINITY;
+    aid_image_row(&image, 80)[102] = -3.4e38f;
     aid_exposure exposure = prepare_image(image, NULL);
-    CHECK_EQUAL(count_bits(&exposure.mask, AID_MASK_NO_DATA), 12 * 160 + 2);
+    CHECK_EQUAL(count_bits(&exposure.mask, AID_MASK_NO_DATA), 12 * 160 + 3);
     CHECK_EQUAL(aid_mask_row(&exposure.mask, 80)[100], AID_MASK_NO_DATA);
     CHECK_EQUAL(aid_mask_row(&exposure.mask, 0)[0], AID_MASK_NO_DATA);
     for (int64_t i = 0; i < 200 * 160; i++)

@@ -163,6 +163,7 @@ enum { PIECE = 256, WINDOW = 8 /* neighbours on either side */ };
 static const float clip_at = 3.0f;           /* sigma */
 static const double least_deviation = 0.75;  /* sigma of a pixel, of the mean over a piece */
 static const double least_significance = 10; /* against the scatter of the other lines */
+static const double least_variance = 1e-4;   /* of a constant line: its logarithm must be finite */
 static const double dead_variance = 0.1, wild_variance = 3.0; /* against the neighbours' */
 
 /* Sums over one piece of a line, of pixels in units of the noise and clipped. */
@@ -240,38 +241,65 @@ static aid_status sum_line_band(void *context, int64_t band, int worker, aid_err
     return AID_OK;
 }
 
+/* Median of the 2 WINDOW + 1 lines nearest to i, `step` apart, as far as there are so many. */
+static double usual_around(const float *from, int32_t count, int32_t i, int32_t step)
+{
+    float sorted[2 * WINDOW + 1];
+    int32_t phase = i % step, lines = (count - phase + step - 1) / step;
+    int32_t items = AID_MIN(2 * WINDOW + 1, lines);
+    int32_t first = AID_CLAMP(i / step - WINDOW, 0, lines - items);
+    for (int32_t k = 0; k < items; k++)
+        sorted[k] = from[phase + (first + k) * step];
+    return aid_median_in_place(sorted, items);
+}
+
+/* values[i] minus that of the lines around it or of every other line around it, whichever is
+ * nearer: colour mosaics and readouts of two amplifiers have lines of two kinds. */
+static void deviations(const float *from, int32_t count, float *values)
+{
+    for (int32_t i = 0; i < count; i++) {
+        double all = (double)from[i] - usual_around(from, count, i, 1);
+        double other = (double)from[i] - usual_around(from, count, i, 2);
+        values[i] = (float)(fabs(other) < fabs(all) ? other : all);
+    }
+}
+
+/* Marks lines that deviate by more than `least` and by ten times what lines usually do: a pattern
+ * that runs through the whole image is none of their fault. `scratch`: 2 count. */
+static void mark_outliers(const float *from, int32_t count, double least_low, double least_high,
+                          float *scratch, int64_t stride, uint8_t *bad)
+{
+    float *deviation = scratch, *sorted = scratch + count;
+    deviations(from, count, deviation);
+    memcpy(sorted, deviation, (size_t)count * sizeof *sorted);
+    double limit = least_significance * aid_robust_in_place(sorted, count).sigma;
+    for (int32_t i = 0; i < count; i++) {
+        double value = (double)deviation[i];
+        if (value > AID_MAX(least_high, limit) || value < -AID_MAX(least_low, limit))
+            bad[i * stride] = 1;
+    }
+}
+
 /* Which of `count` lines (`stride` apart) differ from those around them. `scratch`: 3 count. */
 static void judge_lines(const line_sums *lines, int64_t stride, int32_t count, float *scratch,
                         uint8_t *bad)
 {
-    float *mean = scratch, *variance = mean + count, *deviation = variance + count;
-    double fullest = 0.0;
+    double fullest = 1.0;
     for (int32_t i = 0; i < count; i++)
         fullest = AID_MAX(fullest, (double)lines[i * stride].count);
-    for (int32_t i = 0; i < count; i++) {
-        const line_sums *line = &lines[i * stride];
-        bool enough = (double)line->count >= 0.5 * fullest && line->count >= 32.0f;
-        mean[i] = enough ? line->sum / line->count : NAN;
-        variance[i] = enough ? line->squares / line->count - mean[i] * mean[i] : NAN;
+    for (int pass = 0; pass < 2; pass++) { /* means, then logarithms of variances */
+        for (int32_t i = 0; i < count; i++) {
+            const line_sums *line = &lines[i * stride];
+            bool enough = (double)line->count >= 0.5 * fullest && line->count >= 32.0f;
+            double mean = (double)(line->sum / line->count);
+            double variance = (double)(line->squares / line->count) - mean * mean;
+            double value = pass == 0 ? mean : log(AID_MAX(variance, least_variance));
+            scratch[i] = enough ? (float)value : NAN;
+        }
+        double least = AID_MAX(least_deviation, 8.0 / sqrt(fullest));
+        mark_outliers(scratch, count, pass == 0 ? least : -log(dead_variance),
+                      pass == 0 ? least : log(wild_variance), scratch + count, stride, bad);
     }
-    float sorted[2 * WINDOW + 1];
-    for (int32_t i = 0; i < count; i++) {
-        int32_t first = AID_CLAMP(i - WINDOW, 0, AID_MAX(count - 2 * WINDOW - 1, 0));
-        int32_t items = AID_MIN(2 * WINDOW + 1, count);
-        memcpy(sorted, mean + first, (size_t)items * sizeof *sorted);
-        deviation[i] = mean[i] - (float)aid_median_in_place(sorted, items);
-        memcpy(sorted, variance + first, (size_t)items * sizeof *sorted);
-        double usual = aid_median_in_place(sorted, items);
-        bad[i * stride] = (double)variance[i] < dead_variance * usual ||
-                                  ((double)variance[i] > wild_variance * usual)
-                              ? 1
-                              : 0;
-    }
-    memcpy(mean, deviation, (size_t)count * sizeof *mean);
-    double limit = least_significance * aid_robust_in_place(mean, count).sigma;
-    limit = AID_MAX(limit, AID_MAX(least_deviation, 8.0 / sqrt(AID_MAX(fullest, 1.0))));
-    for (int32_t i = 0; i < count; i++)
-        bad[i * stride] |= fabs((double)deviation[i]) > limit ? 1 : 0;
 }
 
 static aid_status mark_line_band(void *context, int64_t band, int worker, aid_error *err)

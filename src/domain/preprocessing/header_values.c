@@ -98,9 +98,8 @@ double aid_prepare_header_gain(const aid_header *header, const aid_camera *camer
                                aid_notes *notes, char ret_origin[32])
 {
     static const char *const exposure_keywords[] = {"EXPTIME", "EXPOSURE", NULL};
-    static const char *const stack_keywords[] = {"NCOMBINE", "NCOMB", NULL};
     const char *keyword;
-    double gain, exposure_s, stacked;
+    double gain, exposure_s;
     if (aid_header_first_number(header, effective_keywords, &gain, &keyword) && gain > 0.0) {
         snprintf(ret_origin, 32, "header %s", keyword);
         return gain;
@@ -112,19 +111,31 @@ double aid_prepare_header_gain(const aid_header *header, const aid_camera *camer
     } else {
         gain = plain_gain(header, camera, name, notes, ret_origin);
     }
-    if (isnan(gain))
-        return gain;
-    if (pixels.per_second && positive_number(header, exposure_keywords, &exposure_s)) {
+    if (isfinite(gain) && pixels.per_second &&
+        positive_number(header, exposure_keywords, &exposure_s)) {
         gain *= exposure_s;
         aid_note_add(notes, AID_PREPARE_STAGE,
                      "%s: BUNIT is a rate: gain times the exposure of %g s", name, exposure_s);
     }
-    if (positive_number(header, stack_keywords, &stacked) && stacked > 1.0) {
-        gain *= stacked;
-        aid_note_add(notes, AID_PREPARE_STAGE,
-                     "%s: NCOMBINE = %g: taken for a mean, gain times that number", name, stacked);
-    }
     return gain;
+}
+
+double aid_prepare_stack_gain(const aid_header *header, double gain, double sky, double sigma,
+                              const char *name, aid_notes *notes)
+{
+    static const char *const keywords[] = {"NCOMBINE", "NCOMB", NULL};
+    double stacked, variance = sigma * sigma;
+    if (!positive_number(header, keywords, &stacked) || !(stacked > 1.0) || !isfinite(gain))
+        return gain;
+    bool too_noisy = sky / gain > 1.3 * variance;
+    bool explained = sky / (gain * stacked) < 1.1 * variance;
+    aid_note_add(
+        notes, AID_PREPARE_STAGE,
+        too_noisy && explained
+            ? "%s: NCOMBINE = %g: the sky's noise is that of a mean of so many: gain times it"
+            : "%s: NCOMBINE = %g: the gain is taken to allow for it already",
+        name, stacked);
+    return too_noisy && explained ? gain * stacked : gain;
 }
 
 /* -------------------------------------------------------------------------------- saturation */

@@ -406,6 +406,8 @@ static void set_gain(preparation *job)
     }
     exposure->gain = aid_prepare_header_gain(&exposure->header, job->camera, exposure->name,
                                              job->notes, exposure->gain_origin);
+    exposure->gain = aid_prepare_stack_gain(&exposure->header, exposure->gain, job->sky, job->sigma,
+                                            exposure->name, job->notes);
     if (isfinite(exposure->gain))
         return;
     exposure->gain = INFINITY;
@@ -508,9 +510,9 @@ static aid_status prepare(preparation *job, aid_error *err)
     mask_by_variance(job);
     AID_TRY(check_content(job, err));
     AID_TRY(set_place_and_time(job, err));
-    set_gain(job);
     set_zero_point(job);
     AID_TRY(measure_raw_sky(job, err));
+    set_gain(job);
     AID_TRY(mask_raw(job, err));
     AID_TRY(measure_sky(job, err));
     AID_TRY(aid_fill_masked(&exposure->image, &exposure->mask, unsound, job->pool, err));

@@ -99,6 +99,10 @@ AID_MUST_USE aid_status aid_prepare_mask_hits(const aid_image *image, aid_mask *
 /* From the header or the camera profile, with notes about what was odd; NaN when neither knows. */
 double aid_prepare_header_gain(const aid_header *header, const aid_camera *camera, const char *name,
                                aid_notes *notes, char ret_origin[32]);
+/* Of a stack whose GAIN card may be that of one frame or of the mean: the noise of the sky tells
+ * which, where the sky was not subtracted. */
+double aid_prepare_stack_gain(const aid_header *header, double gain, double sky, double sigma,
+                              const char *name, aid_notes *notes);
 /* INFINITY when the header says nothing usable. */
 double aid_prepare_header_saturation(const aid_header *header, const aid_camera *camera, double sky,
                                      double sigma, char ret_origin[32]);

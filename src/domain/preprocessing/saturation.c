@@ -20,20 +20,20 @@ typedef struct sky_level {
     double level, sigma;
 } sky_level;
 
-/* Bright, and not alone: hot pixels and most cosmic rays have no bright neighbour. */
+static bool is_lit(const aid_image *image, const aid_mask *mask, int32_t x, int32_t y, double limit)
+{
+    return x >= 0 && y >= 0 && x < image->width && y < image->height && !aid_mask_row(mask, y)[x] &&
+           (double)aid_image_row(image, y)[x] > limit;
+}
+
+/* Bright, with light beside it both ways: hot pixels, bad columns and most cosmic rays have none.
+ */
 static bool is_supported(const aid_image *image, const aid_mask *mask, int32_t x, int32_t y,
                          double sky)
 {
-    static const int step[4][2] = {{1, 0}, {-1, 0}, {0, 1}, {0, -1}};
-    double half = 0.5 * ((double)aid_image_row(image, y)[x] - sky);
-    for (int k = 0; k < 4; k++) {
-        int32_t i = x + step[k][0], j = y + step[k][1];
-        if (i < 0 || j < 0 || i >= image->width || j >= image->height)
-            continue;
-        if (!aid_mask_row(mask, j)[i] && (double)aid_image_row(image, j)[i] - sky > half)
-            return true;
-    }
-    return false;
+    double limit = sky + 0.3 * ((double)aid_image_row(image, y)[x] - sky);
+    return (is_lit(image, mask, x - 1, y, limit) || is_lit(image, mask, x + 1, y, limit)) &&
+           (is_lit(image, mask, x, y - 1, limit) || is_lit(image, mask, x, y + 1, limit));
 }
 
 /* Supported pixels above `floor_value`, their greatest value; they are stored where there is room.

@@ -229,6 +229,21 @@ TEST(a_blurred_ceiling_is_a_ceiling_and_a_bright_star_is_none)
     aid_exposure_done(&exposure);
 }
 
+TEST(hot_pixels_and_a_hot_column_are_no_ceiling)
+{
+    aid_image image = noise_image(200, 200, 200.0, 4.0, 18);
+    add_field(&image, 30, 1e3, 1e5, 3.0, 19);
+    for (int k = 0; k < 60; k++)
+        aid_image_row(&image, 3 * k)[(7 * k) % 200] = 30000.0f;
+    for (int32_t y = 150; y < 200; y++) /* too short for a bad column */
+        aid_image_row(&image, y)[33] = 30000.0f;
+    aid_exposure exposure = prepare_image(image, NULL);
+    CHECK(isinf(exposure.saturation));
+    for (int32_t y = 152; y < 198; y++)
+        CHECK(aid_mask_row(&exposure.mask, y)[33] != 0);
+    aid_exposure_done(&exposure);
+}
+
 TEST(saturation_of_the_header_and_of_the_option_are_taken_in_that_order)
 {
     aid_header header = {0};
@@ -428,6 +443,19 @@ TEST(tracks_hot_pixels_and_cold_ones_are_masked)
     aid_exposure_done(&exposure);
 }
 
+/* Every other pixel of a colour camera is darker: sharper than any star, and no cosmic ray. */
+TEST(a_colour_mosaic_is_not_taken_for_cosmic_rays)
+{
+    aid_image image = noise_image(128, 128, 100.0, 3.0, 45);
+    for (int32_t y = 0; y < 128; y++)
+        for (int32_t x = 0; x < 128; x++)
+            aid_image_row(&image, y)[x] += x % 2 == 1 && y % 2 == 1 ? 60.0f : 0.0f;
+    aid_exposure exposure = prepare_image(image, NULL);
+    CHECK_EQUAL(count_bits(&exposure.mask, 255), 0);
+    CHECK(noted("too many for cosmic rays"));
+    aid_exposure_done(&exposure);
+}
+
 /* ------------------------------------------------------------------------------------ calibration
  */
 
@@ -463,8 +491,14 @@ TEST(gain_comes_from_where_it_can_be_trusted)
     CHECK(noted("GAIN = 1 is not used"));
     check_gain((const char *const[]){"GAIN", "-1", NULL}, 0, 7, INFINITY, 0.0, "unknown");
     CHECK(noted("GAIN = -1 is no gain"));
-    check_gain((const char *const[]){"GAIN", "2", "NCOMBINE", "4", NULL}, 0, 7, 8.0, 0.0,
+    /* sqrt(400/8) = 7.07: only a mean of four frames is that quiet. */
+    check_gain((const char *const[]){"GAIN", "2", "NCOMBINE", "4", NULL}, 400, 7.2, 8.0, 0.0,
                "header GAIN");
+    check_gain((const char *const[]){"GAIN", "8", "NCOMBINE", "4", NULL}, 400, 7.2, 8.0, 0.0,
+               "header GAIN");
+    check_gain((const char *const[]){"GAIN", "2", "NCOMBINE", "4", NULL}, 0, 7, 2.0, 0.0,
+               "header GAIN");
+    CHECK(noted("to allow for it already"));
     check_gain((const char *const[]){"BUNIT", "ELECTRONS/S", "EXPTIME", "300", NULL}, 0, 7, 300.0,
                0.0, "header BUNIT");
     check_gain((const char *const[]){"BUNIT", "ADU/S", "GAIN", "2", "EXPTIME", "50", NULL}, 0, 7,

@@ -81,6 +81,7 @@ typedef struct aid_refine_options {
     const aid_transform *first; /* where the search for pairs begins */
     const aid_transform *base;  /* what the fit corrects, over the same frame: its shape is kept
                                    where  there are too few stars to know better */
+    bool base_may_stand;        /* the base itself is a candidate, without any correction */
     double tolerance_px;        /* how far off `first` may be */
     int max_degree;
 } aid_refine_options;

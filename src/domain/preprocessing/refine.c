@@ -15,6 +15,7 @@ enum {
     ALL_ROUNDS = 4,
     FOLDS = 5,
     CLIPPED_STARS = 10, /* with fewer, low weights must do: clipping could leave the wrong ones */
+    NONE = -2,          /* the base as it is */
     SHIFT = -1,         /* models below a polynomial of degree 1 */
     SIMILARITY = 0,
     GRID = 5 /* positions a side at which a fit is held to be known */
@@ -85,7 +86,7 @@ typedef struct refinement {
 } refinement;
 
 typedef struct model {
-    int degree; /* SHIFT, SIMILARITY, 1, 2, ... */
+    int degree; /* NONE, SHIFT, SIMILARITY, 1, 2, ... */
     aid_transform map;
     int used;
     double systematic; /* px^2 per axis, that the expected errors do not explain */
@@ -140,7 +141,7 @@ static void collect_pairs(refinement *work, const aid_transform *map, int stars,
 static int terms_of(int degree)
 {
     if (degree < 1)
-        return degree == SHIFT ? 1 : 2; /* of each coordinate */
+        return degree - NONE; /* of each coordinate */
     return (degree + 1) * (degree + 2) / 2;
 }
 
@@ -201,6 +202,10 @@ static bool fit_similarity(const refinement *work, aid_transform *ret_map)
 static bool fit_weighted(const refinement *work, int degree, aid_transform *ret_map)
 {
     const matched_pairs *p = &work->pairs;
+    if (degree == NONE) {
+        *ret_map = *work->base;
+        return true;
+    }
     if (degree == SIMILARITY)
         return fit_similarity(work, ret_map);
     aid_transform correction;
@@ -416,25 +421,35 @@ static bool worth_trying(const refinement *work, int degree, int max_degree)
 {
     int stars = work->pairs.count;
     if (degree <= 1)
-        return degree == SHIFT ? stars > 0 : stars >= (degree == SIMILARITY ? 3 : 6);
+        return degree <= SHIFT || stars >= (degree == SIMILARITY ? 3 : 6);
     return degree <= max_degree && stars >= 4 * terms_of(degree);
+}
+
+static bool is_better(refinement *work, const model *candidate, const model *best)
+{
+    double limit = AID_MAX(known_to_px, 3.0 * sqrt(best->systematic));
+    if (candidate->degree >= 1 &&
+        (worst_error(work, candidate->degree) > limit ||
+         difference_beyond_stars(work, &candidate->map, &best->map) > most_beyond_px))
+        return false;
+    return cross_validate(work, candidate->degree, work->pairs.loss) &&
+           predicts_better(&work->pairs);
 }
 
 /* The simplest model first; each further one must be determined everywhere and predict better. */
 static bool choose_model(refinement *work, int max_degree, model *best)
 {
     matched_pairs *p = &work->pairs;
-    int simplest = worth_trying(work, SIMILARITY, max_degree) ? SIMILARITY : SHIFT;
+    bool few = !worth_trying(work, SIMILARITY, max_degree);
+    int simplest = few ? SHIFT : work->options->base_may_stand ? NONE : SIMILARITY;
     if (!fit_robust(work, simplest, best) || !cross_validate(work, simplest, p->best_loss))
-        return p->count > 0 && fit_robust(work, SHIFT, best);
-    for (int degree = 1; worth_trying(work, degree, max_degree); degree++) {
+        return fit_robust(work, SHIFT, best);
+    for (int degree = AID_MAX(simplest + 1, SIMILARITY); worth_trying(work, degree, max_degree);
+         degree++) {
         model candidate;
         if (!fit_robust(work, degree, &candidate))
             break;
-        double limit = AID_MAX(known_to_px, 3.0 * sqrt(best->systematic));
-        if (worst_error(work, degree) > limit ||
-            difference_beyond_stars(work, &candidate.map, &best->map) > most_beyond_px ||
-            !cross_validate(work, degree, p->loss) || !predicts_better(p))
+        if (!is_better(work, &candidate, best))
             continue;
         *best = candidate;
         memcpy(p->best_loss, p->loss, (size_t)p->count * sizeof *p->loss);

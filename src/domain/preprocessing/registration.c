@@ -22,6 +22,7 @@ static const double clear_of_rivals =
 static const double least_correlation = 0.3;
 static const double near_phase = 4.0; /* noise hardly reaches it within 1.5 px of no shift */
 static const double near_px = 1.5;
+static const double near_identity_px = 0.5;
 
 typedef struct alignment {
     const aid_exposure *science, *reference;
@@ -297,6 +298,24 @@ static double overlap_of(const alignment *work, const aid_transform *map)
     return (double)inside / (OVERLAP_GRID * OVERLAP_GRID);
 }
 
+/* Images that are aligned already need no resampling, which would correlate their noise: where the
+ * map is near the identity, the identity itself stands unless the stars speak against it. */
+static bool prefer_identity(alignment *work)
+{
+    const aid_image *s = &work->science->image, *r = &work->reference->image;
+    if (s->width != r->width || s->height != r->height)
+        return false;
+    for (int k = 0; k < 9; k++) {
+        double x = 0.5 * (k % 3) * (s->width - 1), u, v;
+        double y = 0.5 * (double)(k / 3) * (s->height - 1);
+        aid_transform_apply(&work->first, x, y, &u, &v);
+        if (!(hypot(u - x, v - y) < near_identity_px))
+            return false;
+    }
+    work->base = aid_transform_identity(s->width, s->height);
+    return true;
+}
+
 static void describe(const alignment *work, const aid_refined *refined,
                      aid_registration *registration)
 {
@@ -335,6 +354,7 @@ aid_status aid_register(const aid_exposure *science, const aid_exposure *referen
     AID_TRY(find_first_map(&work, err));
     aid_refine_options refine = {.first = &work.first,
                                  .base = &work.base,
+                                 .base_may_stand = prefer_identity(&work),
                                  .tolerance_px = work.tolerance_px,
                                  .max_degree =
                                      AID_CLAMP(options->max_degree, 1, AID_TRANSFORM_MAX_DEGREE)};

@@ -15,7 +15,7 @@ enum {
 };
 static const double wcs_error_arcsec = 60.0; /* pointing errors that are looked for */
 static const double wcs_error_least_px = 30.0;
-static const double wcs_fit_px = 0.01;
+static const double wcs_fit_px = 5e-4;
 static const double sure_phase = 8.0; /* sigma; noise reaches 5.6 in a map of 16 million lags */
 static const double clear_of_rivals =
     0.7; /* stars of one field on those of another make many peaks */

@@ -491,8 +491,8 @@ TEST(without_stars_world_coordinates_are_used_as_they_are_and_a_note_says_so)
     CHECK(isnan(found.rms_px) && isnan(found.systematic_px));
     double u, v;
     aid_transform_apply(&found.transform, 20.0, 180.0, &u, &v);
-    CHECK_NEAR(u, 30.5, 0.01); /* the polynomial through the WCS is good to .01 px */
-    CHECK_NEAR(v, 175.25, 0.01);
+    CHECK_NEAR(u, 30.5, 1e-3); /* the polynomial through the WCS is good to 5e-4 px */
+    CHECK_NEAR(v, 175.25, 1e-3);
     pair_done(&pair);
 }
 

@@ -92,16 +92,15 @@ static aid_status difference_psf(const aid_subtraction *plan, aid_local_model *m
 {
     int modes = plan->grid * (plan->grid / 2 + 1);
     double x = 0.5 * plan->tiling.width, y = 0.5 * plan->tiling.height;
-    double sn = aid_mesh_at(&plan->science->noise, x, y);
-    double sr = aid_mesh_at(&plan->reference->noise, x, y);
+    const double sigma[2] = {aid_mesh_at(&plan->science->noise, x, y),
+                             aid_mesh_at(&plan->reference->noise, x, y)};
     aid_local_model_evaluate(plan, x, y, true, model);
+    aid_mode_variance(&plan->small_noise, model->a, model->b, sigma, model->variance);
     for (int k = 0; k < modes; k++) {
         float ar = crealf(model->a[k]), ai = cimagf(model->a[k]);
         float br = crealf(model->b[k]), bi = cimagf(model->b[k]);
         float pr = crealf(model->psf[k]), pi = cimagf(model->psf[k]);
-        float den = (ar * ar + ai * ai) * (float)(sn * sn) * plan->small_power_science[k] +
-                    (br * br + bi * bi) * (float)(sr * sr) * plan->small_power_reference[k];
-        float scale = 1.0F / sqrtf(den);
+        float scale = 1.0F / sqrtf(model->variance[k]);
         if (k == 0)
             difference->noise_difference = (double)(1.0F / (scale * ar));
         model->psf[k] = CMPLXF((ar * pr - ai * pi) * scale, (ar * pi + ai * pr) * scale);

@@ -62,6 +62,13 @@ typedef struct aid_delta {
 aid_delta aid_delta_at(int index);
 enum { AID_DELTA_TERMS = 3 }; /* 1, u, v */
 
+/* Power of the noise by frequency, in units of its variance. */
+typedef struct aid_noise_spectra {
+    int64_t modes;              /* size x (size/2 + 1) */
+    float *science, *reference; /* 1 on average */
+    float complex *shared;      /* what both images have in common; NULL: nothing */
+} aid_noise_spectra;
+
 /* What a subtraction knows before the first tile. */
 typedef struct aid_subtraction {
     const aid_exposure *science, *reference;
@@ -73,8 +80,8 @@ typedef struct aid_subtraction {
     aid_tiling tiling;
     int grid; /* side of the small grid */
     aid_fft *fft, *small_fft;
-    float *power_science, *power_reference;             /* noise power, [size][size/2+1] */
-    float *small_power_science, *small_power_reference; /* the same on the small grid */
+    aid_noise_spectra noise;       /* on the tile's grid */
+    aid_noise_spectra small_noise; /* on the small grid */
     bool has_correction;
     double correction[AID_DELTA_TERMS][AID_DELTA_COUNT]; /* delta-basis, in u, v of the field */
 } aid_subtraction;
@@ -86,6 +93,7 @@ typedef struct aid_local_model {
     double ratio;  /* science/reference flux */
     float *pixels; /* scratch, [grid][grid] */
     float complex *part, *scratch;
+    float *variance; /* of U, [grid][grid/2+1] */
 } aid_local_model;
 
 AID_MUST_USE aid_status aid_local_model_init(const aid_subtraction *plan,
@@ -104,6 +112,68 @@ void aid_small_to_tile(const aid_subtraction *plan, const float complex *small,
 AID_MUST_USE aid_status aid_fit_correction(aid_subtraction *plan, const aid_image *convolved,
                                            const aid_mask *mask, aid_pool *pool,
                                            aid_difference *difference, aid_error *err);
+
+/* ------------------------------------------------------------------------------------ noise */
+
+/* Cross-correlation of the two images' sky noise: a reference that was stacked from the science
+ * exposure, too, shares some. `measured` only where it is beyond doubt; a note says so. */
+AID_MUST_USE aid_status aid_measure_shared_noise(const aid_exposure *science,
+                                                 const aid_exposure *reference, aid_pool *pool,
+                                                 aid_notes *notes,
+                                                 aid_noise_correlation *ret_shared, aid_error *err);
+AID_MUST_USE aid_status aid_noise_spectra_init(const aid_subtraction *plan,
+                                               const aid_noise_correlation *shared, int size,
+                                               const aid_fft *fft, aid_noise_spectra *ret_noise,
+                                               aid_error *err);
+void aid_noise_spectra_done(aid_noise_spectra *noise);
+
+/* Variance of U = A N - B R by mode, for sky rms sigma[0] of N and sigma[1] of R; a or b NULL: 1.
+ */
+void aid_mode_variance(const aid_noise_spectra *noise, const float complex *a,
+                       const float complex *b, const double sigma[2], float *ret_variance);
+
+/* ---------------------------------------------------------------------------------- filters */
+
+typedef struct aid_workspace { /* of one worker */
+    aid_local_model model;
+    float complex *science, *reference, *kernel, *target, *work; /* inputs of a tile */
+    float complex *difference, *score, *part;                    /* and its outputs */
+    float *window, *smooth, *variance;
+} aid_workspace;
+AID_MUST_USE aid_status aid_workspace_init(const aid_subtraction *plan, aid_workspace *space,
+                                           aid_error *err);
+void aid_workspace_done(aid_workspace *space);
+
+typedef struct aid_tile_sums {
+    double norm;                           /* F = mean |A Pn|^2/den */
+    double science, reference, shared;     /* mean |kN|^2 pN, |kR|^2 pR and the shared part */
+    double white_science, white_reference; /* the same for white noise */
+    double xx, yy, xy;                     /* of the gradient of S */
+    double difference_scale;               /* sqrt(den(0))/A(0) */
+} aid_tile_sums;
+
+/* All sums of the local model, which turns into the filters: kN in model->a, kR in model->b. */
+aid_tile_sums aid_small_filters(const aid_subtraction *plan, const double sigma[2],
+                                aid_local_model *model);
+
+typedef struct aid_tile_spectra { /* interleaved re, im; a or b NULL: 1 */
+    const float *science, *reference, *a, *b, *psf;
+    const float *variance; /* of U */
+    float difference_scale;
+} aid_tile_spectra;
+typedef struct aid_tile_filtered {
+    float *difference, *score, *reference;
+} aid_tile_filtered;
+void aid_filter_modes(const aid_tile_spectra *in, int64_t modes, const aid_tile_filtered *out);
+void aid_multiply_modes(const float *restrict a, const float *restrict b, int64_t modes,
+                        float *restrict to);
+
+/* space->window: pixels of R in, source noise of S out (times the window's pixels). */
+void aid_source_variance(const aid_subtraction *plan, const aid_tile_sums *sums,
+                         aid_workspace *space);
+/* Makes it the whole variance of S: sky and sources. */
+void aid_add_sky_variance(const aid_subtraction *plan, const aid_tile *tile,
+                          const aid_tile_sums *sums, float *window);
 
 /* ------------------------------------------------------------------------------------- maps --- */
 

@@ -27,6 +27,8 @@ aid_status aid_local_model_init(const aid_subtraction *plan, aid_local_model *re
     if (status == AID_OK)
         status = aid_new_array(modes, sizeof *model.scratch, "kernel", &model.scratch, err);
     if (status == AID_OK)
+        status = aid_new_array(modes, sizeof *model.variance, "kernel", &model.variance, err);
+    if (status == AID_OK)
         status = aid_new_array(pixels, sizeof *model.pixels, "kernel", &model.pixels, err);
     if (status != AID_OK) {
         aid_local_model_done(&model);
@@ -44,6 +46,7 @@ void aid_local_model_done(aid_local_model *model)
     free(model->part);
     free(model->scratch);
     free(model->pixels);
+    free(model->variance);
     *model = (aid_local_model){0};
 }
 

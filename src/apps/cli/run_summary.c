@@ -196,6 +196,7 @@ static void put_difference(aid_json_writer *json, const aid_difference *differen
     put_number(json, "score_sigma", difference->score_sigma);
     put_number(json, "score_std", difference->score_std);
     put_number(json, "difference_correlation", difference->difference_correlation);
+    put_number(json, "correlation_factor", difference->correlation_factor);
     aid_json_end_object(json);
 }
 

@@ -59,7 +59,9 @@ typedef struct aid_difference {
     double astrometric_x_px, astrometric_y_px; /* noise used in V_ast */
     double psf_error, wing_error;              /* eps and eps_w of the PSF-error variance */
     double score_median, score_sigma,
-        score_std;                 /* on blank sky; sigma = 1.4826 MAD; never applied */
+        score_std; /* on blank sky; sigma = 1.4826 MAD; never applied */
+    double
+        correlation_factor; /* structure left in D: variance of the flux was multiplied by this */
     double difference_correlation; /* of neighbouring pixels of D on blank sky */
     double fwhm_px;                /* of P_D */
 } aid_difference;

@@ -127,7 +127,7 @@ static void take_roots(aid_image *variance)
 }
 
 aid_status aid_finish_maps(const aid_subtraction *plan, aid_maps *maps,
-                           const aid_difference_options *options, aid_pool *pool,
+                           const aid_difference_options *options, aid_pool *pool, aid_notes *notes,
                            aid_difference *difference, aid_error *err)
 {
     AID_CLEANUP(aid_mask_done)
@@ -138,7 +138,8 @@ aid_status aid_finish_maps(const aid_subtraction *plan, aid_maps *maps,
     AID_TRY(difference_psf(plan, &model, difference, err));
     AID_TRY(aid_add_systematics(options, maps, pool, difference, err));
     AID_TRY(aid_blank_sky(maps, difference, pool, &sky, err));
-    AID_TRY(aid_remove_sky_level(&sky, &difference->psf, maps, err));
+    AID_TRY(aid_remove_sky_level(&sky, difference, maps, err));
+    AID_TRY(aid_carry_correlation(&sky, maps, difference, notes, err));
     AID_TRY(aid_image_init(maps->flux.width, maps->flux.height, &difference->score, err));
     AID_TRY(aid_image_init(maps->flux.width, maps->flux.height, &difference->motion, err));
     finish_job job = {maps, difference};

@@ -183,6 +183,7 @@ typedef struct aid_maps {
     aid_image flux;                                 /* S/F */
     aid_image flux_reference;                       /* S_R/F: what the reference contributes */
     aid_image variance;                             /* sky and source noise of `flux` */
+    aid_mesh white;                                 /* sigma of D on average sky */
     aid_mesh norm;                                  /* 1/F: variance of flux on average sky */
     aid_mesh gradient_xx, gradient_yy, gradient_xy; /* covariance of its central differences */
 } aid_maps;
@@ -196,8 +197,14 @@ AID_MUST_USE aid_status aid_add_systematics(const aid_difference_options *option
 AID_MUST_USE aid_status aid_blank_sky(const aid_maps *maps, const aid_difference *difference,
                                       aid_pool *pool, aid_mask *ret_mask, aid_error *err);
 /* Takes the smooth level that is left on blank sky off D and the flux. */
-AID_MUST_USE aid_status aid_remove_sky_level(const aid_mask *sky, const aid_image *psf,
+AID_MUST_USE aid_status aid_remove_sky_level(const aid_mask *sky, const aid_difference *difference,
                                              aid_maps *maps, aid_error *err);
+/* Where D is not white, sums over a PSF scatter by another factor than single pixels: the factor
+ * between the two, each in units of its own prediction, goes into the variance of the flux. What
+ * both miss alike is left, and shows in the score. */
+AID_MUST_USE aid_status aid_carry_correlation(const aid_mask *sky, aid_maps *maps,
+                                              aid_difference *difference, aid_notes *notes,
+                                              aid_error *err);
 /* Median, sigma and std of the score on blank sky, neighbour correlation of D. */
 AID_MUST_USE aid_status aid_measure_honesty(aid_difference *difference, const aid_mask *sky,
                                             aid_error *err);
@@ -205,6 +212,7 @@ AID_MUST_USE aid_status aid_measure_honesty(aid_difference *difference, const ai
 /* All of the above in order, then score and motion; what the difference keeps leaves the maps. */
 AID_MUST_USE aid_status aid_finish_maps(const aid_subtraction *plan, aid_maps *maps,
                                         const aid_difference_options *options, aid_pool *pool,
-                                        aid_difference *difference, aid_error *err);
+                                        aid_notes *notes, aid_difference *difference,
+                                        aid_error *err);
 
 #endif

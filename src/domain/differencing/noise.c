@@ -116,15 +116,17 @@ void aid_mode_variance(const aid_noise_spectra *noise, const float complex *a,
 
 /* ------------------------------------------------------------------------------ shared noise */
 
-enum { STRIPE = 32, FEWEST_PIXELS = 20000, SIDE = 2 * AID_NOISE_LAG + 1 };
+enum { ENOUGH_PIXELS = 131072, FEWEST_PIXELS = 20000, SIDE = 2 * AID_NOISE_LAG + 1, FAR_LAG = 9 };
 static const double clip_sigma = 2.5;    /* sky pixels of both images lie within */
 static const double least_shared = 0.15; /* below this it may be stars too faint to be seen */
 
 typedef struct shared_job {
     const aid_exposure *science, *reference;
+    int64_t stripe;   /* rows */
     double *products; /* [stripes][SIDE*SIDE] */
     double *pairs;
     double *squares; /* [stripes][2] */
+    double *far;     /* [stripes][2]: sum and pairs at lags that noise no longer reaches */
 } shared_job;
 
 /* z = pixel/noise where it is sky, NaN elsewhere. */
@@ -162,7 +164,7 @@ static aid_status shared_stripe(void *context, int64_t stripe, int worker, aid_e
     AID_CLEANUP(aid_free_pointer)
     float *rows = NULL;
     AID_TRY(aid_new_buffer((size_t)width * (SIDE + 1), sizeof *rows, "shared noise", &rows, err));
-    int y = (int)stripe * STRIPE + STRIPE / 2; /* one row speaks for its stripe */
+    int y = (int)(stripe * job->stripe + job->stripe / 2); /* one row speaks for its stripe */
     if (y < AID_NOISE_LAG || y >= height - AID_NOISE_LAG)
         return AID_OK;
     float *science = rows + (size_t)width * SIDE;
@@ -177,7 +179,10 @@ static aid_status shared_stripe(void *context, int64_t stripe, int worker, aid_e
             add_lag(science, reference, width, dx, &job->products[k], &job->pairs[k]);
         }
     }
-    double count = 0.0;
+    double count = 0.0, *far = job->far + 2 * stripe;
+    for (int sign = -1; sign <= 1; sign += 2)
+        add_lag(science, rows + (size_t)width * AID_NOISE_LAG, width, sign * FAR_LAG, &far[0],
+                &far[1]);
     add_lag(science, science, width, 0, &squares[0], &count);
     float *reference = rows + (size_t)width * AID_NOISE_LAG;
     add_lag(reference, reference, width, 0, &squares[1], &count);
@@ -186,19 +191,22 @@ static aid_status shared_stripe(void *context, int64_t stripe, int worker, aid_e
 
 static void conclude(const shared_job *job, int64_t stripes, aid_noise_correlation *shared)
 {
-    double square[2] = {0}, largest = 0.0, pixels = 0.0;
+    double square[2] = {0}, far[2] = {0}, largest = 0.0, pixels = 0.0;
     for (int64_t s = 0; s < stripes; s++) {
         square[0] += job->squares[2 * s];
         square[1] += job->squares[2 * s + 1];
+        far[0] += job->far[2 * s];
+        far[1] += job->far[2 * s + 1];
     }
+    double plateau = far[0] / AID_MAX(far[1], 1.0); /* structure of the sky, in both images */
     for (int k = 0; k < SIDE * SIDE; k++) {
         double product = 0.0, pairs = 0.0;
         for (int64_t s = 0; s < stripes; s++) {
             product += job->products[s * SIDE * SIDE + k];
             pairs += job->pairs[s * SIDE * SIDE + k];
         }
-        double rho =
-            square[0] > 0.0 && square[1] > 0.0 ? product / sqrt(square[0] * square[1]) : 0.0;
+        double sound = square[0] > 0.0 && square[1] > 0.0 ? sqrt(square[0] * square[1]) : INFINITY;
+        double rho = (product - plateau * pairs) / sound;
         pixels = AID_MAX(pixels, pairs);
         largest = AID_MAX(largest, rho);
         shared->rho[k / SIDE][k % SIDE] =
@@ -212,13 +220,16 @@ aid_status aid_measure_shared_noise(const aid_exposure *science, const aid_expos
                                     aid_noise_correlation *ret_shared, aid_error *err)
 {
     AID_CLEANUP(aid_free_pointer)
-    double *products = NULL, *pairs = NULL, *squares = NULL;
-    int64_t stripes = science->image.height / STRIPE;
+    double *products = NULL, *pairs = NULL, *squares = NULL, *far = NULL;
+    int64_t pixels = (int64_t)science->image.width * science->image.height;
+    int64_t stripe = AID_CLAMP(pixels / ENOUGH_PIXELS, 4, 64);
+    int64_t stripes = science->image.height / stripe;
     size_t cells = (size_t)AID_MAX(stripes, 1) * SIDE * SIDE;
     AID_TRY(aid_new_array(cells, sizeof *products, "shared noise", &products, err));
     AID_TRY(aid_new_array(cells, sizeof *pairs, "shared noise", &pairs, err));
     AID_TRY(aid_new_array(cells, sizeof *squares, "shared noise", &squares, err));
-    shared_job job = {science, reference, products, pairs, squares};
+    AID_TRY(aid_new_array(cells, sizeof *far, "shared noise", &far, err));
+    shared_job job = {science, reference, stripe, products, pairs, squares, far};
     AID_TRY(aid_pool_run(pool, stripes, shared_stripe, &job, err));
     aid_noise_correlation shared = {0};
     conclude(&job, stripes, &shared);

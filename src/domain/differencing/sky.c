@@ -39,100 +39,239 @@ aid_status aid_blank_sky(const aid_maps *maps, const aid_difference *difference,
 
 /* -------------------------------------------------------------- what is left of the background */
 
-enum { SKY_CELLS = 8 };
+enum { FEWEST_CELLS = 12, FEWEST_PIXELS = 200, TERMS = 6 };
+static const double cell_per_fwhm = 6.0; /* a point source is a few percent of a cell */
 
-typedef struct sky_fit { /* robust level of the flux on blank sky, a quadratic of u, v */
-    double coefficients[6];
-    int terms;
-} sky_fit;
+typedef struct sky_level {    /* of the flux on blank sky */
+    double polynomial[TERMS]; /* a quadratic of u, v over the field */
+    aid_mesh rest;            /* and what the cells say beyond it, as far as it is significant */
+} sky_level;
 
-static void sky_terms(const aid_image *image, double x, double y, double terms[6])
+static void sky_level_done(sky_level *level)
+{
+    aid_mesh_done(&level->rest);
+}
+
+typedef struct sky_cell {
+    double x, y;     /* centre, px */
+    double level;    /* median of the flux; NaN: too few blank pixels */
+    double variance; /* of that median */
+    int64_t pixels;
+} sky_cell;
+
+static void sky_terms(const aid_image *image, double x, double y, double terms[TERMS])
 {
     double u = (x - 0.5 * image->width) / (0.5 * image->width);
     double v = (y - 0.5 * image->height) / (0.5 * image->height);
-    const double values[6] = {1.0, u, v, u * u, u * v, v * v};
+    const double values[TERMS] = {1.0, u, v, u * u, u * v, v * v};
     memcpy(terms, values, sizeof values);
 }
 
-/* Median over the blank pixels of one cell; their number in *ret_count. */
-static double sky_of_cell(const aid_image *image, const aid_mask *sky, int cell, float *values,
-                          int64_t *ret_count)
+static double polynomial_at(const sky_level *level, const aid_image *image, double x, double y)
 {
-    int column = cell % SKY_CELLS, row = cell / SKY_CELLS;
-    int x0 = (int)((int64_t)image->width * column / SKY_CELLS);
-    int x1 = (int)((int64_t)image->width * (column + 1) / SKY_CELLS);
-    int y0 = (int)((int64_t)image->height * row / SKY_CELLS);
-    int y1 = (int)((int64_t)image->height * (row + 1) / SKY_CELLS);
-    int64_t count = 0;
-    for (int y = y0; y < y1; y += SKY_STEP)
-        for (int x = x0; x < x1; x++)
-            if (!aid_mask_row(sky, y)[x])
-                values[count++] = aid_image_row(image, y)[x];
-    *ret_count = count;
-    return aid_median_in_place(values, count);
-}
-
-static aid_status fit_sky(const aid_image *image, const aid_mask *sky, sky_fit *fit, aid_error *err)
-{
-    AID_CLEANUP(aid_free_pointer)
-    float *values = NULL;
-    size_t most =
-        (size_t)(image->width / SKY_CELLS + 1) * (size_t)(image->height / SKY_CELLS / SKY_STEP + 2);
-    AID_TRY(aid_new_buffer(most, sizeof *values, "sky level", &values, err));
-    double normal[36] = {0}, right[6] = {0};
-    int cells = 0;
-    for (int cell = 0; cell < SKY_CELLS * SKY_CELLS; cell++) {
-        int64_t count;
-        double level = sky_of_cell(image, sky, cell, values, &count), terms[6];
-        if (count < 200)
-            continue;
-        sky_terms(image, (cell % SKY_CELLS + 0.5) * image->width / SKY_CELLS,
-                  (cell / SKY_CELLS + 0.5) * image->height / SKY_CELLS, terms);
-        aid_normal_add(6, normal, right, terms, level, (double)count);
-        cells++;
-    }
-    *fit = (sky_fit){.terms = 0};
-    if (cells < SKY_CELLS * SKY_CELLS / 2)
-        return AID_OK; /* no sky to speak of: nothing is taken off */
-    AID_TRY(aid_cholesky_factor_jittered(6, normal, 1e-6, NULL, err));
-    aid_cholesky_solve(6, normal, right);
-    memcpy(fit->coefficients, right, sizeof right);
-    fit->terms = 6;
-    return AID_OK;
-}
-
-/* Takes the level off the flux, and what it comes from off D. */
-static void remove_sky(const sky_fit *fit, double level_factor, aid_image *difference,
-                       aid_image *flux)
-{
-    for (int y = 0; fit->terms > 0 && y < difference->height; y++) {
-        float *d = aid_image_row(difference, y), *f = aid_image_row(flux, y);
-        for (int x = 0; x < difference->width; x++) {
-            double terms[6], level = 0.0;
-            sky_terms(difference, x, y, terms);
-            for (int k = 0; k < 6; k++)
-                level += fit->coefficients[k] * terms[k];
-            d[x] -= (float)(level_factor * level);
-            f[x] -= (float)level;
-        }
-    }
-}
-
-/* A level of D is worth level / sum P_D^2 in the flux of a PSF fit; here the other way round. */
-static double level_per_flux(const aid_image *psf)
-{
-    double sum = 0.0;
-    for (int64_t i = 0; i < (int64_t)psf->width * psf->height; i++)
-        sum += (double)psf->data[i] * (double)psf->data[i];
+    double terms[TERMS], sum = 0.0;
+    sky_terms(image, x, y, terms);
+    for (int k = 0; k < TERMS; k++)
+        sum += level->polynomial[k] * terms[k];
     return sum;
 }
 
-aid_status aid_remove_sky_level(const aid_mask *sky, const aid_image *psf, aid_maps *maps,
-                                aid_error *err)
+static sky_cell measure_cell(const aid_image *flux, const aid_mask *sky, const aid_mesh *grid,
+                             int index, float *values)
 {
-    sky_fit level;
-    AID_TRY(fit_sky(&maps->flux, sky, &level, err));
-    remove_sky(&level, level_per_flux(psf), &maps->difference, &maps->flux);
+    int column = index % grid->nx, row = index / grid->nx;
+    int x0 = (int)((int64_t)flux->width * column / grid->nx);
+    int x1 = (int)((int64_t)flux->width * (column + 1) / grid->nx);
+    int y0 = (int)((int64_t)flux->height * row / grid->ny);
+    int y1 = (int)((int64_t)flux->height * (row + 1) / grid->ny);
+    sky_cell cell = {.x = 0.5 * (x0 + x1 - 1), .y = 0.5 * (y0 + y1 - 1), .level = NAN};
+    for (int y = y0; y < y1; y++)
+        for (int x = x0; x < x1; x++)
+            if (!aid_mask_row(sky, y)[x])
+                values[cell.pixels++] = aid_image_row(flux, y)[x];
+    if (cell.pixels >= FEWEST_PIXELS)
+        cell.level = aid_median_in_place(values, cell.pixels);
+    return cell;
+}
+
+static aid_status fit_polynomial(const aid_image *flux, const sky_cell *cells, int count,
+                                 sky_level *level, aid_error *err)
+{
+    double normal[TERMS * TERMS] = {0}, right[TERMS] = {0};
+    for (int i = 0; i < count; i++) {
+        double terms[TERMS];
+        if (!isfinite(cells[i].level))
+            continue;
+        sky_terms(flux, cells[i].x, cells[i].y, terms);
+        aid_normal_add(TERMS, normal, right, terms, cells[i].level, (double)cells[i].pixels);
+    }
+    AID_TRY(aid_cholesky_factor_jittered(TERMS, normal, 1e-6, NULL, err));
+    aid_cholesky_solve(TERMS, normal, right);
+    memcpy(level->polynomial, right, sizeof right);
+    return AID_OK;
+}
+
+/* What the cells differ by from the quadratic, each shrunk by the part of the scatter that is more
+ * than the noise of a median: nothing where the sky is smooth, all of it where dust or fringes are.
+ */
+static aid_status keep_rest(const aid_image *flux, const sky_cell *cells, int count,
+                            sky_level *level, aid_error *err)
+{
+    AID_CLEANUP(aid_free_pointer)
+    double *rest = NULL;
+    AID_TRY(aid_new_array((size_t)count, sizeof *rest, "sky level", &rest, err));
+    double noise = 0.0;
+    int used = 0;
+    for (int i = 0; i < count; i++) {
+        rest[i] = cells[i].level - polynomial_at(level, flux, cells[i].x, cells[i].y);
+        level->rest.values[i] = (float)rest[i];
+        if (isfinite(rest[i])) {
+            noise += cells[i].variance;
+            used++;
+        }
+    }
+    double scatter = aid_robust_in_place_f64(rest, count).sigma;
+    double true_variance = AID_MAX(scatter * scatter - noise / AID_MAX(used, 1), 0.0);
+    for (int i = 0; i < count; i++) {
+        double weight = true_variance / (true_variance + cells[i].variance);
+        float *value = &level->rest.values[i];
+        *value = isfinite(*value) ? (float)(weight * (double)*value) : 0.0F;
+    }
+    return AID_OK;
+}
+
+/* *ret_found: false where there is too little blank sky to speak of. `level->rest` is allocated. */
+static aid_status measure_level(const aid_maps *maps, const aid_mask *sky, double psf_squares,
+                                sky_level *level, bool *ret_found, aid_error *err)
+{
+    const aid_image *flux = &maps->flux;
+    int count = level->rest.nx * level->rest.ny, usable = 0;
+    AID_CLEANUP(aid_free_pointer)
+    float *values = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    sky_cell *cells = NULL;
+    size_t most = (size_t)(level->rest.cell_width + 2) * (size_t)(level->rest.cell_height + 2);
+    AID_TRY(aid_new_buffer(most, sizeof *values, "sky level", &values, err));
+    AID_TRY(aid_new_array((size_t)count, sizeof *cells, "sky level", &cells, err));
+    for (int i = 0; i < count; i++) {
+        cells[i] = measure_cell(flux, sky, &level->rest, i, values);
+        /* A pixel's variance times the correlated area 1/sum P^2, 1.4 for a median. */
+        double pixel = aid_mesh_at(&maps->norm, cells[i].x, cells[i].y);
+        cells[i].variance = 1.4 * pixel / psf_squares / (double)AID_MAX(cells[i].pixels, 1);
+        usable += isfinite(cells[i].level);
+    }
+    *ret_found = usable >= FEWEST_CELLS && usable >= count / 3;
+    if (!*ret_found)
+        return AID_OK;
+    AID_TRY(fit_polynomial(flux, cells, count, level, err));
+    return keep_rest(flux, cells, count, level, err);
+}
+
+/* Takes the level off the flux, and what it comes from off D: level x sum P_D^2. */
+static aid_status subtract_level(const sky_level *level, double psf_squares, aid_maps *maps,
+                                 aid_error *err)
+{
+    int width = maps->flux.width;
+    AID_CLEANUP(aid_free_pointer)
+    float *rest = NULL;
+    AID_TRY(aid_new_buffer((size_t)width, sizeof *rest, "sky level", &rest, err));
+    for (int y = 0; y < maps->flux.height; y++) {
+        float *difference = aid_image_row(&maps->difference, y);
+        float *flux = aid_image_row(&maps->flux, y);
+        aid_mesh_row(&level->rest, y, rest);
+        for (int x = 0; x < width; x++) {
+            double here = polynomial_at(level, &maps->flux, x, y) + (double)rest[x];
+            difference[x] -= (float)(psf_squares * here);
+            flux[x] -= (float)here;
+        }
+    }
+    return AID_OK;
+}
+
+static double sum_of_squares(const aid_image *stamp)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < (int64_t)stamp->width * stamp->height; i++)
+        sum += (double)stamp->data[i] * (double)stamp->data[i];
+    return sum;
+}
+
+aid_status aid_remove_sky_level(const aid_mask *sky, const aid_difference *difference,
+                                aid_maps *maps, aid_error *err)
+{
+    int width = maps->flux.width, height = maps->flux.height;
+    AID_CLEANUP(sky_level_done)
+    sky_level level = {0};
+    double squares = sum_of_squares(&difference->psf);
+    int cell = (int)AID_CLAMP(cell_per_fwhm * difference->fwhm_px, 32.0, 128.0);
+    bool found;
+    AID_TRY(aid_mesh_init(width, height, AID_MAX(width / cell, 1), AID_MAX(height / cell, 1),
+                          &level.rest, err));
+    AID_TRY(measure_level(maps, sky, squares, &level, &found, err));
+    return found ? subtract_level(&level, squares, maps, err) : AID_OK;
+}
+
+/* ------------------------------------------------------------------ correlation that is left in D
+ */
+
+enum { FACTOR_STEP = 2 };
+static const double least_change = 0.03; /* of the variance */
+
+/* Robust variance of D and of the flux on blank sky, each in units of what was predicted. */
+static aid_status measure_variances(const aid_maps *maps, const aid_mask *sky, double *ret_white,
+                                    double *ret_filtered, int64_t *ret_count, aid_error *err)
+{
+    size_t most = (size_t)(sky->height / FACTOR_STEP + 1) * (size_t)(sky->width / FACTOR_STEP + 1);
+    AID_CLEANUP(aid_free_pointer)
+    float *white = NULL, *filtered = NULL;
+    AID_TRY(aid_new_buffer(most, sizeof *white, "sky correlation", &white, err));
+    AID_TRY(aid_new_buffer(most, sizeof *filtered, "sky correlation", &filtered, err));
+    int64_t count = 0;
+    for (int y = 0; y < sky->height; y += FACTOR_STEP)
+        for (int x = 0; x < sky->width; x += FACTOR_STEP) {
+            if (aid_mask_row(sky, y)[x])
+                continue;
+            double expected = aid_mesh_at(&maps->white, x, y);
+            white[count] = (float)((double)aid_image_row(&maps->difference, y)[x] / expected);
+            filtered[count++] =
+                aid_image_row(&maps->flux, y)[x] / sqrtf(aid_image_row(&maps->variance, y)[x]);
+        }
+    double d = aid_robust_in_place(white, count).sigma;
+    double s = aid_robust_in_place(filtered, count).sigma;
+    *ret_white = d * d;
+    *ret_filtered = s * s;
+    *ret_count = count;
+    return AID_OK;
+}
+
+aid_status aid_carry_correlation(const aid_mask *sky, aid_maps *maps, aid_difference *difference,
+                                 aid_notes *notes, aid_error *err)
+{
+    double white, filtered;
+    int64_t count;
+    difference->correlation_factor = 1.0;
+    AID_TRY(measure_variances(maps, sky, &white, &filtered, &count, err));
+    if (count < 1000 || !(white > 0.0))
+        return AID_OK;
+    /* Independent values: the pixels looked at times their area over the area of the filter. */
+    double independent =
+        (double)count * FACTOR_STEP * FACTOR_STEP * sum_of_squares(&difference->psf);
+    double factor = filtered / white, error = 2.0 * 1.2 / sqrt(AID_MAX(independent, 1.0));
+    if (fabs(factor - 1.0) < AID_MAX(least_change, 3.0 * error))
+        return AID_OK;
+    factor = AID_CLAMP(factor, 0.5, 4.0);
+    for (int y = 0; y < maps->variance.height; y++) {
+        float *variance = aid_image_row(&maps->variance, y);
+        for (int x = 0; x < maps->variance.width; x++) {
+            double sky_variance = AID_MIN((double)variance[x], aid_mesh_at(&maps->norm, x, y));
+            variance[x] += (float)((factor - 1.0) * sky_variance);
+        }
+    }
+    difference->correlation_factor = factor;
+    aid_note_add(notes, "subtract",
+                 "structure of the sky or flat field is left in the difference: variance of the "
+                 "flux x %.2f",
+                 factor);
     return AID_OK;
 }
 

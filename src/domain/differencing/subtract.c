@@ -100,6 +100,7 @@ static aid_status convolve_tile(void *context, const aid_tile *tile, int worker,
 static void store_tile_sums(aid_maps *maps, const aid_tile *tile, const aid_tile_sums *sums)
 {
     double norm = sums->norm;
+    maps->white.values[tile->index] = (float)sums->difference_scale;
     maps->norm.values[tile->index] = (float)(1.0 / norm);
     maps->gradient_xx.values[tile->index] = (float)(sums->xx / (norm * norm));
     maps->gradient_yy.values[tile->index] = (float)(sums->yy / (norm * norm));
@@ -171,7 +172,8 @@ static aid_status maps_init(const aid_subtraction *plan, aid_maps *maps, aid_err
 {
     const aid_tiling *tiling = &plan->tiling;
     aid_image *images[] = {&maps->flux, &maps->flux_reference, &maps->variance};
-    aid_mesh *meshes[] = {&maps->norm, &maps->gradient_xx, &maps->gradient_yy, &maps->gradient_xy};
+    aid_mesh *meshes[] = {&maps->white, &maps->norm, &maps->gradient_xx, &maps->gradient_yy,
+                          &maps->gradient_xy};
     if (!maps->difference.data)
         AID_TRY(aid_image_init(tiling->width, tiling->height, &maps->difference, err));
     memset(maps->difference.data, 0,
@@ -190,6 +192,7 @@ void aid_maps_done(aid_maps *maps)
     aid_image_done(&maps->flux);
     aid_image_done(&maps->flux_reference);
     aid_image_done(&maps->variance);
+    aid_mesh_done(&maps->white);
     aid_mesh_done(&maps->norm);
     aid_mesh_done(&maps->gradient_xx);
     aid_mesh_done(&maps->gradient_yy);
@@ -267,7 +270,7 @@ static aid_status subtract(aid_subtraction *plan, const aid_difference_options *
     AID_TRY(run_tiles(&job, subtract_tile, pool, err));
     difference->method = plan->method;
     difference->convolved_science = plan->convolve_science;
-    return aid_finish_maps(plan, &maps, options, pool, difference, err);
+    return aid_finish_maps(plan, &maps, options, pool, notes, difference, err);
 }
 
 static aid_status check_inputs(const aid_exposure *science, const aid_exposure *reference,

@@ -503,11 +503,24 @@ static void note_masked(const preparation *job)
 
 /* ---------------------------------------------------------------------------------------- face */
 
+static aid_status mask_unexposed(preparation *job, aid_error *err)
+{
+    double fraction;
+    AID_TRY(aid_prepare_mask_unexposed(&job->exposure->image, &job->exposure->mask, job->pool,
+                                       &fraction, err));
+    if (fraction > 0.0)
+        aid_note_add(job->notes, AID_PREPARE_STAGE,
+                     "%s: %.1f %% of the detector, at its border, is dark: masked as unexposed",
+                     job->exposure->name, 100.0 * fraction);
+    return AID_OK;
+}
+
 static aid_status prepare(preparation *job, aid_error *err)
 {
     aid_exposure *exposure = job->exposure;
     AID_TRY(aid_prepare_mask_blanks(&exposure->image, &exposure->mask, job->pool, err));
     mask_by_variance(job);
+    AID_TRY(mask_unexposed(job, err));
     AID_TRY(check_content(job, err));
     AID_TRY(set_place_and_time(job, err));
     set_zero_point(job);

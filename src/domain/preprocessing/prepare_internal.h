@@ -24,6 +24,12 @@ AID_MUST_USE aid_status aid_prepare_subtract_mesh(aid_image *image, const aid_me
 AID_MUST_USE aid_status aid_prepare_mask_blanks(const aid_image *image, aid_mask *mask,
                                                 aid_pool *pool, aid_error *err);
 
+/* Parts that the sky does not reach, dark and connected to the border, with their penumbra ->
+ * NO_DATA. *ret_fraction: of the image, without the penumbra. */
+AID_MUST_USE aid_status aid_prepare_mask_unexposed(const aid_image *image, aid_mask *mask,
+                                                   aid_pool *pool, double *ret_fraction,
+                                                   aid_error *err);
+
 /* Columns and rows, by pieces of 256 pixels, that stand out from their neighbours over a whole
  * piece by most of a sigma, or that are dead or wild -> BAD. The two counts are of pieces. */
 AID_MUST_USE aid_status aid_prepare_mask_lines(const aid_image *image, aid_mask *mask,

@@ -117,7 +117,7 @@ void aid_mode_variance(const aid_noise_spectra *noise, const float complex *a,
 /* ------------------------------------------------------------------------------ shared noise */
 
 enum { ENOUGH_PIXELS = 131072, FEWEST_PIXELS = 20000, SIDE = 2 * AID_NOISE_LAG + 1, FAR_LAG = 9 };
-static const double clip_sigma = 2.5;    /* sky pixels of both images lie within */
+static const double clip_sigma = 3.5;    /* sky pixels of both images lie within */
 static const double least_shared = 0.15; /* below this it may be stars too faint to be seen */
 
 typedef struct shared_job {

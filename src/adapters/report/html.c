@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ----------------------------------------------------------------------------------------- text */
@@ -91,9 +92,7 @@ void aid_html_significant(FILE *out, double value, int digits)
         snprintf(text, sizeof text, "%.*e", digits - 1, value);
         char *exponent = strchr(text, 'e');
         *exponent = '\0';
-        int power = 0;
-        sscanf(exponent + 1, "%d", &power);
-        fprintf(out, "%s&times;10<sup>%d</sup>", text, power);
+        fprintf(out, "%s&times;10<sup>%ld</sup>", text, strtol(exponent + 1, NULL, 10));
     }
 }
 

@@ -94,7 +94,7 @@ static bool gather_stars(const aid_report_page *page, const star_view *view, int
 {
     const aid_photometric_match *match = &page->result->difference.match;
     int step = AID_MAX((match->count + most - 1) / most, 1), count = 0;
-    size_t room = (size_t)(match->count / step + 1);
+    size_t room = (size_t)match->count / (size_t)step + 1;
     *columns = (star_columns){0};
     if (aid_new_array(2 * room, sizeof *columns->x, "report", &columns->x, NULL) != AID_OK)
         return false; /* a plot without dots is better than no report */

@@ -56,18 +56,7 @@ function(aid_program name folder)
     list(TRANSFORM M_DEPENDS REPLACE "/" "_" OUTPUT_VARIABLE depends)
     list(TRANSFORM depends PREPEND aid_)
     add_executable(${name} ${sources})
-    if(NOT AID_COMPLETE)
-        set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
-    endif()
     target_link_libraries(${name} PRIVATE aid_flags ${depends} ${M_EXTERNAL} Threads::Threads m)
     list(JOIN M_DEPENDS " " depends_text)
     file(APPEND ${modules_file} "${folder}: ${depends_text}\n")
 endfunction()
-
-# While stages are still being written the program cannot link.
-set(AID_COMPLETE FALSE)
-if(EXISTS ${PROJECT_SOURCE_DIR}/src/domain/preprocessing/prepare.c
-        AND EXISTS ${PROJECT_SOURCE_DIR}/src/domain/preprocessing/resample.c
-        AND EXISTS ${PROJECT_SOURCE_DIR}/src/core/imaging/psf.c)
-    set(AID_COMPLETE TRUE)
-endif()

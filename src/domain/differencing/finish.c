@@ -13,44 +13,66 @@ typedef struct finish_job {
     aid_difference *difference;
 } finish_job;
 
-static float at_clamped(const aid_image *image, int x, int y)
+typedef struct mesh_rows { /* meshes along one row of the image */
+    float *xx, *yy, *xy;
+} mesh_rows;
+
+static void load_rows(const aid_maps *maps, int y, float *buffer, mesh_rows *rows)
 {
-    return aid_image_row(image,
-                         AID_CLAMP(y, 0, image->height - 1))[AID_CLAMP(x, 0, image->width - 1)];
+    size_t width = (size_t)maps->flux.width;
+    *rows = (mesh_rows){buffer, buffer + width, buffer + 2 * width};
+    aid_mesh_row(&maps->gradient_xx, y, rows->xx);
+    aid_mesh_row(&maps->gradient_yy, y, rows->yy);
+    aid_mesh_row(&maps->gradient_xy, y, rows->xy);
 }
 
 /* TRANSLIENT (Springer et al. 2024) in the kernel form: the optimal statistic of a small motion is
- * the gradient of S; its covariance comes from the same filters. */
-static double motion_statistic(const finish_job *job, int x, int y, double variance)
+ * the gradient g of S; its covariance, in units of the variance, comes from the same filters. */
+AID_HOT static void motion_row(const float *restrict below, const float *restrict at,
+                               const float *restrict above, const mesh_rows *rows,
+                               const float *restrict variance, int width, float *restrict motion)
 {
-    const aid_image *flux = &job->maps->flux;
-    double gx = 0.5 * (double)(at_clamped(flux, x + 1, y) - at_clamped(flux, x - 1, y));
-    double gy = 0.5 * (double)(at_clamped(flux, x, y + 1) - at_clamped(flux, x, y - 1));
-    double xx = aid_mesh_at(&job->maps->gradient_xx, x, y);
-    double yy = aid_mesh_at(&job->maps->gradient_yy, x, y);
-    double xy = aid_mesh_at(&job->maps->gradient_xy, x, y);
-    double inflation = variance / aid_mesh_at(&job->maps->norm, x, y);
-    double z2 = (gx * gx * yy - 2.0 * gx * gy * xy + gy * gy * xx) / (xx * yy - xy * xy);
-    return z2 / inflation;
+    const float *restrict xx = rows->xx;
+    const float *restrict yy = rows->yy, *restrict xy = rows->xy;
+    for (int x = 0; x < width; x++) {
+        float gx = 0.5F * (at[AID_MIN(x + 1, width - 1)] - at[AID_MAX(x - 1, 0)]);
+        float gy = 0.5F * (above[x] - below[x]);
+        float square = gx * gx * yy[x] - 2.0F * gx * gy * xy[x] + gy * gy * xx[x];
+        motion[x] = square / (xx[x] * yy[x] - xy[x] * xy[x]) / variance[x];
+    }
+}
+
+AID_HOT static void score_row(const float *restrict flux, const float *restrict variance,
+                              const uint8_t *restrict mask, int width, float *restrict score,
+                              float *restrict motion)
+{
+    for (int x = 0; x < width; x++) {
+        score[x] = mask[x] ? NAN : flux[x] / sqrtf(variance[x]);
+        motion[x] = mask[x] ? NAN : motion[x];
+    }
 }
 
 static aid_status score_band(void *context, int64_t band, int worker, aid_error *err)
 {
     (void)worker;
-    (void)err;
     const finish_job *job = context;
+    const aid_image *flux = &job->maps->flux;
     aid_difference *to = job->difference;
+    int width = flux->width, height = flux->height;
+    AID_CLEANUP(aid_free_pointer)
+    float *buffer = NULL;
+    AID_TRY(aid_new_buffer(3 * (size_t)width, sizeof *buffer, "score", &buffer, err));
     int64_t begin, end;
-    aid_band_range(to->score.height, BAND, band, &begin, &end);
+    aid_band_range(height, BAND, band, &begin, &end);
     for (int y = (int)begin; y < end; y++) {
-        const float *flux = aid_image_row(&job->maps->flux, y);
+        mesh_rows rows;
+        load_rows(job->maps, y, buffer, &rows);
         const float *variance = aid_image_row(&job->maps->variance, y);
-        const uint8_t *mask = aid_mask_row(&to->mask, y);
-        float *score = aid_image_row(&to->score, y), *motion = aid_image_row(&to->motion, y);
-        for (int x = 0; x < to->score.width; x++) {
-            score[x] = mask[x] ? NAN : flux[x] / sqrtf(variance[x]);
-            motion[x] = mask[x] ? NAN : (float)motion_statistic(job, x, y, (double)variance[x]);
-        }
+        float *motion = aid_image_row(&to->motion, y);
+        motion_row(aid_image_row(flux, AID_MAX(y - 1, 0)), aid_image_row(flux, y),
+                   aid_image_row(flux, AID_MIN(y + 1, height - 1)), &rows, variance, width, motion);
+        score_row(aid_image_row(flux, y), variance, aid_mask_row(&to->mask, y), width,
+                  aid_image_row(&to->score, y), motion);
     }
     return AID_OK;
 }
@@ -138,6 +160,7 @@ aid_status aid_finish_maps(const aid_subtraction *plan, aid_maps *maps,
     AID_TRY(difference_psf(plan, &model, difference, err));
     AID_TRY(aid_add_systematics(options, maps, pool, difference, err));
     AID_TRY(aid_blank_sky(maps, difference, pool, &sky, err));
+    aid_image_done(&maps->flux_reference); /* its memory is wanted for the score */
     AID_TRY(aid_remove_sky_level(&sky, difference, maps, err));
     AID_TRY(aid_carry_correlation(&sky, maps, difference, notes, err));
     AID_TRY(aid_image_init(maps->flux.width, maps->flux.height, &difference->score, err));

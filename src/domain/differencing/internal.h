@@ -185,7 +185,8 @@ typedef struct aid_maps {
     aid_image variance;                             /* sky and source noise of `flux` */
     aid_mesh white;                                 /* sigma of D on average sky */
     aid_mesh norm;                                  /* 1/F: variance of flux on average sky */
-    aid_mesh gradient_xx, gradient_yy, gradient_xy; /* covariance of its central differences */
+    aid_mesh gradient_xx, gradient_yy, gradient_xy; /* covariance of its central differences, in
+ units of its variance */
 } aid_maps;
 void aid_maps_done(aid_maps *maps);
 

@@ -39,7 +39,7 @@ aid_status aid_blank_sky(const aid_maps *maps, const aid_difference *difference,
 
 /* -------------------------------------------------------------- what is left of the background */
 
-enum { FEWEST_CELLS = 12, FEWEST_PIXELS = 200, TERMS = 6 };
+enum { FEWEST_CELLS = 12, FEWEST_PIXELS = 50, TERMS = 6 };
 static const double cell_per_fwhm = 6.0; /* a point source is a few percent of a cell */
 
 typedef struct sky_level {    /* of the flux on blank sky */
@@ -85,8 +85,8 @@ static sky_cell measure_cell(const aid_image *flux, const aid_mask *sky, const a
     int y0 = (int)((int64_t)flux->height * row / grid->ny);
     int y1 = (int)((int64_t)flux->height * (row + 1) / grid->ny);
     sky_cell cell = {.x = 0.5 * (x0 + x1 - 1), .y = 0.5 * (y0 + y1 - 1), .level = NAN};
-    for (int y = y0; y < y1; y++)
-        for (int x = x0; x < x1; x++)
+    for (int y = y0; y < y1; y += SKY_STEP) /* neighbours of a filtered map say the same */
+        for (int x = x0; x < x1; x += SKY_STEP)
             if (!aid_mask_row(sky, y)[x])
                 values[cell.pixels++] = aid_image_row(flux, y)[x];
     if (cell.pixels >= FEWEST_PIXELS)
@@ -157,7 +157,8 @@ static aid_status measure_level(const aid_maps *maps, const aid_mask *sky, doubl
         cells[i] = measure_cell(flux, sky, &level->rest, i, values);
         /* A pixel's variance times the correlated area 1/sum P^2, 1.4 for a median. */
         double pixel = aid_mesh_at(&maps->norm, cells[i].x, cells[i].y);
-        cells[i].variance = 1.4 * pixel / psf_squares / (double)AID_MAX(cells[i].pixels, 1);
+        cells[i].variance =
+            1.4 * pixel / psf_squares / (double)AID_MAX(cells[i].pixels * SKY_STEP * SKY_STEP, 1);
         usable += isfinite(cells[i].level);
     }
     *ret_found = usable >= FEWEST_CELLS && usable >= count / 3;
@@ -214,7 +215,7 @@ aid_status aid_remove_sky_level(const aid_mask *sky, const aid_difference *diffe
 /* ------------------------------------------------------------------ correlation that is left in D
  */
 
-enum { FACTOR_STEP = 2 };
+enum { FACTOR_STEP = 3 };
 static const double least_change = 0.03; /* of the variance */
 
 /* Robust variance of D and of the flux on blank sky, each in units of what was predicted. */
@@ -244,6 +245,22 @@ static aid_status measure_variances(const aid_maps *maps, const aid_mask *sky, d
     return AID_OK;
 }
 
+/* Adds `share` of the sky's part to the variance of the flux. */
+static aid_status scale_sky_variance(aid_maps *maps, float share, aid_error *err)
+{
+    int width = maps->variance.width;
+    AID_CLEANUP(aid_free_pointer)
+    float *norm = NULL;
+    AID_TRY(aid_new_buffer((size_t)width, sizeof *norm, "sky variance", &norm, err));
+    for (int y = 0; y < maps->variance.height; y++) {
+        float *variance = aid_image_row(&maps->variance, y);
+        aid_mesh_row(&maps->norm, y, norm);
+        for (int x = 0; x < width; x++)
+            variance[x] += share * AID_MIN(variance[x], norm[x]);
+    }
+    return AID_OK;
+}
+
 aid_status aid_carry_correlation(const aid_mask *sky, aid_maps *maps, aid_difference *difference,
                                  aid_notes *notes, aid_error *err)
 {
@@ -260,13 +277,7 @@ aid_status aid_carry_correlation(const aid_mask *sky, aid_maps *maps, aid_differ
     if (fabs(factor - 1.0) < AID_MAX(least_change, 3.0 * error))
         return AID_OK;
     factor = AID_CLAMP(factor, 0.5, 4.0);
-    for (int y = 0; y < maps->variance.height; y++) {
-        float *variance = aid_image_row(&maps->variance, y);
-        for (int x = 0; x < maps->variance.width; x++) {
-            double sky_variance = AID_MIN((double)variance[x], aid_mesh_at(&maps->norm, x, y));
-            variance[x] += (float)((factor - 1.0) * sky_variance);
-        }
-    }
+    AID_TRY(scale_sky_variance(maps, (float)(factor - 1.0), err));
     difference->correlation_factor = factor;
     aid_note_add(notes, "subtract",
                  "structure of the sky or flat field is left in the difference: variance of the "

@@ -102,9 +102,9 @@ static void store_tile_sums(aid_maps *maps, const aid_tile *tile, const aid_tile
     double norm = sums->norm;
     maps->white.values[tile->index] = (float)sums->difference_scale;
     maps->norm.values[tile->index] = (float)(1.0 / norm);
-    maps->gradient_xx.values[tile->index] = (float)(sums->xx / (norm * norm));
-    maps->gradient_yy.values[tile->index] = (float)(sums->yy / (norm * norm));
-    maps->gradient_xy.values[tile->index] = (float)(sums->xy / (norm * norm));
+    maps->gradient_xx.values[tile->index] = (float)(sums->xx / norm);
+    maps->gradient_yy.values[tile->index] = (float)(sums->yy / norm);
+    maps->gradient_xy.values[tile->index] = (float)(sums->xy / norm);
 }
 
 /* Spectra of A, B and Pn on the tile's grid; for plain ZOGY B is f Pn. */

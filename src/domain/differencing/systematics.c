@@ -180,20 +180,22 @@ static double measure_wing_error(const systematics_job *job, double fwhm)
 static aid_status add_psf_variance(void *context, int64_t band, int worker, aid_error *err)
 {
     (void)worker;
-    (void)err;
     const systematics_job *job = context;
     int64_t begin, end;
     aid_band_range(job->maps->variance.height, BAND, band, &begin, &end);
-    double psf2 = job->difference->psf_error * job->difference->psf_error,
-           wing2 = job->difference->wing_error * job->difference->wing_error;
+    float psf2 = (float)(job->difference->psf_error * job->difference->psf_error);
+    float wing2 = (float)(job->difference->wing_error * job->difference->wing_error);
+    int width = job->maps->variance.width;
+    AID_CLEANUP(aid_free_pointer)
+    float *wing = NULL;
+    AID_TRY(aid_new_array((size_t)width, sizeof *wing, "wings", &wing, err));
     for (int y = (int)begin; y < end; y++) {
         const float *light = aid_image_row(&job->maps->flux_reference, y);
         float *variance = aid_image_row(&job->maps->variance, y);
-        for (int x = 0; x < job->maps->variance.width; x++) {
-            double wing = wing2 > 0.0 ? aid_mesh_at(job->wings, x, y) : 0.0;
-            double star = (double)light[x];
-            variance[x] += (float)(psf2 * star * star + wing2 * wing * wing);
-        }
+        if (wing2 > 0.0F)
+            aid_mesh_row(job->wings, y, wing);
+        for (int x = 0; x < width; x++)
+            variance[x] += psf2 * light[x] * light[x] + wing2 * wing[x] * wing[x];
     }
     return AID_OK;
 }

@@ -227,8 +227,8 @@ static aid_status sum_line_band(void *context, int64_t band, int worker, aid_err
     int64_t begin, end;
     aid_band_range(job->image->height, PIECE, band, &begin, &end);
     for (int32_t y = (int32_t)begin; y < end; y++) {
-        aid_prepare_mesh_row(job->background, y, level);
-        aid_prepare_mesh_row(job->noise, y, sigma);
+        aid_mesh_row(job->background, y, level);
+        aid_mesh_row(job->noise, y, sigma);
         normalise_row(aid_image_row(job->image, y), aid_mask_row(job->mask, y), level, sigma, width,
                       value, weight);
         add_to_columns(value, weight, width, job->columns + band * width);

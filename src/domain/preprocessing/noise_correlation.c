@@ -107,7 +107,7 @@ static void load_row(const lag_job *job, int32_t y, float *sigma, row_pair row)
     const float *pixels = aid_image_row(&job->exposure->image, y);
     const uint8_t *mask = aid_mask_row(&job->exposure->mask, y);
     const uint8_t *sources = aid_mask_row(job->sources, AID_MIN(y / 2, job->sources->height - 1));
-    aid_prepare_mesh_row(&job->exposure->noise, y, sigma);
+    aid_mesh_row(&job->exposure->noise, y, sigma);
     for (int32_t x = 0; x < width; x++) {
         float z = pixels[x] / sigma[x];
         bool sound = !mask[x] && x / 2 < job->sources->width && !sources[x / 2] && isfinite(z);

@@ -8,10 +8,6 @@
 #define AID_PREPARE_STAGE "prepare"
 enum { AID_PREPARE_BAND = 64 /* rows of a task */ };
 
-/* Row y of a mesh like aid_mesh_row, by ramps between cell centres: a fifth of the time, and equal
- * to a few parts in 10^7 of the largest value. */
-void aid_prepare_mesh_row(const aid_mesh *mesh, int32_t y, float *row);
-
 /* image - mesh, in place. */
 AID_MUST_USE aid_status aid_prepare_subtract_mesh(aid_image *image, const aid_mesh *mesh,
                                                   aid_pool *pool, aid_error *err);

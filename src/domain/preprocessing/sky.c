@@ -6,38 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------------------------------- mesh */
-
-/* row[begin..end) = start + slope (x - begin). */
-AID_HOT static void fill_ramp(float *restrict row, int32_t begin, int32_t end, float start,
-                              float slope)
-{
-    for (int32_t x = begin; x < end; x++)
-        row[x] = start + slope * (float)(x - begin);
-}
-
-void aid_prepare_mesh_row(const aid_mesh *mesh, int32_t y, float *row)
-{
-    double position = AID_CLAMP((y + 0.5) / mesh->cell_height - 0.5, 0.0, mesh->ny - 1.0);
-    int32_t above = (int32_t)position, below = AID_MIN(above + 1, mesh->ny - 1);
-    double weight = position - above;
-    const float *upper = mesh->values + (int64_t)above * mesh->nx;
-    const float *lower = mesh->values + (int64_t)below * mesh->nx;
-    int32_t begin = 0;
-    double left = 0.0;
-    for (int32_t i = 0; i <= mesh->nx; i++) { /* from one cell's centre to the next */
-        int32_t at = AID_MIN(i, mesh->nx - 1);
-        double right = (1.0 - weight) * (double)upper[at] + weight * (double)lower[at];
-        double centre = (i + 0.5) * mesh->cell_width - 0.5;
-        int32_t end = i < mesh->nx ? (int32_t)ceil(centre) : mesh->width;
-        double slope = i > 0 ? (right - left) / mesh->cell_width : 0.0;
-        double start = right + slope * (begin - centre);
-        fill_ramp(row, begin, end, (float)start, (float)slope);
-        begin = end;
-        left = right;
-    }
-}
-
 /* -------------------------------------------------------------------------------------- blocks */
 
 enum { SOURCE_GROWTH = 2 /* blocks */, MAX_SAMPLE = 16384, FEWEST_BLOCKS = 64 };
@@ -246,7 +214,7 @@ static aid_status subtract_band(void *context, int64_t band, int worker, aid_err
     aid_band_range(job->image->height, AID_PREPARE_BAND, band, &begin, &end);
     for (int32_t y = (int32_t)begin; y < end; y++) {
         float *row = aid_image_row(job->image, y);
-        aid_prepare_mesh_row(job->mesh, y, level);
+        aid_mesh_row(job->mesh, y, level);
         for (int32_t x = 0; x < job->image->width; x++)
             row[x] -= level[x];
     }

@@ -679,20 +679,4 @@ TEST(filling_agrees_with_the_plain_formula)
     aid_mask_done(&mask);
 }
 
-TEST(the_fast_row_of_a_mesh_is_that_of_the_plain_one)
-{
-    aid_mesh mesh = {0};
-    CHECK_OK(aid_mesh_init(257, 130, 3, 2, &mesh, &err));
-    for (int i = 0; i < 6; i++)
-        mesh.values[i] = (float)(1000 + 37 * i * i);
-    float plain[257], fast[257];
-    for (int32_t y = 0; y < 130; y++) {
-        aid_mesh_row(&mesh, y, plain);
-        aid_prepare_mesh_row(&mesh, y, fast);
-        for (int x = 0; x < 257; x++)
-            CHECK_NEAR(fast[x], plain[x], 1e-3); /* 2000 x 6e-8, a few times over */
-    }
-    aid_mesh_done(&mesh);
-}
-
 TEST_MAIN()

@@ -118,9 +118,7 @@ typedef struct peak_job {
     peak_list *bands;
 } peak_job;
 
-/* The largest of its neighbourhood and sign; of equal ones the first in reading order. NaN never
- * compares. */
-static bool is_peak(const aid_image *score, int x, int y, int radius)
+bool aid_is_peak(const aid_image *score, int x, int y, int radius)
 {
     float sign = aid_image_row(score, y)[x] > 0.0F ? 1.0F : -1.0F;
     float value = sign * aid_image_row(score, y)[x];
@@ -146,7 +144,7 @@ static aid_status find_band(void *context, int64_t band, int worker, aid_error *
     for (int y = (int)begin; y < end; y++) {
         const float *row = aid_image_row(job->score, y);
         for (int x = 0; x < job->score->width; x++) {
-            if (!(fabsf(row[x]) > job->threshold) || !is_peak(job->score, x, y, job->radius))
+            if (!(fabsf(row[x]) > job->threshold) || !aid_is_peak(job->score, x, y, job->radius))
                 continue;
             if (list->count == MAX_PER_BAND)
                 AID_FAIL(err, AID_ERR_NUMERIC,
@@ -233,7 +231,6 @@ static aid_status measure_chunk(void *context, int64_t chunk, int worker, aid_er
     for (int64_t i = begin; i < end; i++) {
         const peak *at = &job->peaks->items[i];
         aid_candidate *candidate = &job->items[i];
-        candidate->id = i + 1;
         candidate->score = (double)at->score;
         candidate->polarity = at->score > 0.0F ? 1 : -1;
         candidate->p_real = NAN;
@@ -243,23 +240,30 @@ static aid_status measure_chunk(void *context, int64_t chunk, int worker, aid_er
     return AID_OK;
 }
 
+static double sum_of_squares(const aid_image *stamp)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < (int64_t)stamp->width * stamp->height; i++)
+        sum += (double)stamp->data[i] * (double)stamp->data[i];
+    return sum;
+}
+
 /* sum P^3 / (sum P^2)^2 over the gain: Poisson noise of a PSF fit in units of the flux. */
 static double photon_factor(const aid_difference *difference, double gain)
 {
-    double squares = 0.0, cubes = 0.0;
+    double squares = sum_of_squares(&difference->psf), cubes = 0.0;
     for (int64_t i = 0; i < (int64_t)difference->psf.width * difference->psf.height; i++) {
         double p = (double)difference->psf.data[i];
-        squares += p * p;
         cubes += p * p * fabs(p);
     }
     return cubes / (squares * squares) / gain;
 }
 
-static aid_status find_candidates(aid_scene *scene, const aid_detection_options *options,
-                                  aid_pool *pool, aid_candidates *found, aid_error *err)
+static aid_status find_points(const aid_scene *scene, double threshold, aid_pool *pool,
+                              aid_candidates *found, aid_error *err)
 {
     peak_list peaks = {0};
-    AID_TRY(find_peaks(scene, options->threshold, pool, &peaks, err));
+    AID_TRY(find_peaks(scene, threshold, pool, &peaks, err));
     measure_job job = {.scene = scene, .peaks = &peaks};
     aid_status status =
         aid_new_array((size_t)peaks.count + 1, sizeof *job.items, "candidates", &job.items, err);
@@ -272,12 +276,30 @@ static aid_status find_candidates(aid_scene *scene, const aid_detection_options 
         return status;
     }
     found->items = job.items;
+    return AID_OK;
+}
+
+static int by_candidate_score(const void *a, const void *b)
+{
+    const aid_candidate *p = a, *q = b;
+    double sp = fabs(p->score), sq = fabs(q->score);
+    if (sp != sq)
+        return sp > sq ? -1 : 1;
+    if (p->y != q->y)
+        return p->y < q->y ? -1 : 1;
+    return (p->x > q->x) - (p->x < q->x);
+}
+
+static void number_and_count(aid_candidates *found)
+{
+    qsort(found->items, (size_t)found->count, sizeof *found->items, by_candidate_score);
+    for (int i = 0; i < found->count; i++)
+        found->items[i].id = i + 1;
     for (int i = 0; i < found->count; i++)
         if (!(found->items[i].flags & AID_FLAG_GROUP_REJECT)) {
             found->unflagged++;
             found->unflagged_positive += found->items[i].polarity > 0;
         }
-    return AID_OK;
 }
 
 aid_status aid_candidates_find(const aid_exposure *science, const aid_exposure *reference,
@@ -291,14 +313,21 @@ aid_status aid_candidates_find(const aid_exposure *science, const aid_exposure *
                        .reference = reference,
                        .difference = difference,
                        .fwhm_px = difference->fwhm_px,
+                       .psf_squares = sum_of_squares(&difference->psf),
                        .photon_factor = photon_factor(difference, science->gain)};
     AID_TRY(aid_neighbours_init(&reference->stars, difference->score.width,
                                 difference->score.height, AID_MAX(32.0, 5.0 * difference->fwhm_px),
                                 &scene.neighbours, err));
     aid_candidates found = {0};
-    aid_status status = find_candidates(&scene, options, pool, &found, err);
+    aid_status status = find_points(&scene, options->threshold, pool, &found, err);
+    if (status == AID_OK)
+        status = aid_extended_find(&scene, options->threshold, pool, notes, &found, err);
     aid_neighbours_done(&scene.neighbours);
-    AID_TRY(status);
+    if (status != AID_OK) {
+        aid_candidates_done(&found);
+        return status;
+    }
+    number_and_count(&found);
     if (found.count > 1000)
         aid_note_add(notes, "detect", "%d peaks above %g: look at the difference before the list",
                      found.count, options->threshold);

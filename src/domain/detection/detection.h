@@ -1,4 +1,5 @@
-/* Detection: what stands out of a score map, measured, described and flagged. */
+/* Detection: what stands out of a score map, measured, described and flagged. Rules and numbers:
+ * README.md of this folder. */
 #ifndef AID_DOMAIN_DETECTION_DETECTION_H
 #define AID_DOMAIN_DETECTION_DETECTION_H
 
@@ -19,13 +20,15 @@ enum { /* aid_candidate.flags; a candidate with any of the first group is kept b
        AID_FLAG_NEAR_SOURCE =
            1 << 9, /* a source of the reference lies within 1.5 FWHM: host or variable */
        AID_FLAG_VARIABLE = 1 << 10, /* coincides with a star of the reference */
-       AID_FLAG_EXTENDED = 1 << 11  /* broader than the PSF */
+       AID_FLAG_EXTENDED = 1 << 11  /* broader than the PSF: by its shape, or found as such */
 };
 /* "edge", "saturated_neighbour", ... ; NULL for an unknown bit. */
 const char *aid_flag_name(unsigned flag);
 /* All names of `flags`, joined by '|'; "" for none. Truncated at `size`. */
 void aid_flag_names(unsigned flags, char *text, size_t size);
 
+/* Of an extended find (significant as a broad source only), score is the significance as such,
+ * flux the sum of D above the local level, and chi2 and cosmic_ray_ratio are NaN. */
 typedef struct aid_candidate {
     int64_t id;             /* 1, 2, ... by decreasing |score| */
     double x, y;            /* FITS pixels of the science image: 1-based */

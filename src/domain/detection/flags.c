@@ -194,3 +194,44 @@ void aid_flag_candidate(const aid_scene *scene, int x, int y, aid_candidate *can
         flags |= AID_FLAG_BAD_COLUMN;
     candidate->flags = flags;
 }
+
+/* ---------------------------------------------------------------------------- extended finds ---
+ */
+
+static double strongest_opposite_broad(const aid_broad_scale *scale, int x, int y, int polarity)
+{
+    aid_scene as_pixels = {.fwhm_px = scale->fwhm_px / scale->bin};
+    aid_difference only_score = {.score = scale->score};
+    as_pixels.difference = &only_score;
+    return strongest_opposite(&as_pixels, x, y, polarity);
+}
+
+void aid_flag_extended(const aid_scene *scene, const aid_broad_scale *scale, int x, int y,
+                       aid_candidate *candidate)
+{
+    int px = (int)lround(candidate->x - 1.0), py = (int)lround(candidate->y - 1.0);
+    aid_scene broad = *scene; /* the same rules on the scale of the find */
+    broad.fwhm_px = scale->fwhm_px;
+    surroundings around = look_around(&broad, px, py);
+    candidate->masked_fraction = (double)around.masked / AID_MAX(around.pixels, 1);
+    unsigned flags = AID_FLAG_EXTENDED;
+    flags |= flags_of_neighbours(&broad, candidate) & AID_FLAG_BRIGHT_STAR_RESIDUAL;
+    if (candidate->distance_px <= 1.5 * scene->fwhm_px)
+        flags |= AID_FLAG_NEAR_SOURCE;
+    if (around.no_data_near)
+        flags |= AID_FLAG_EDGE;
+    if (around.saturated_near)
+        flags |= AID_FLAG_SATURATED_NEIGHBOUR;
+    if (candidate->masked_fraction > 0.25)
+        flags |= AID_FLAG_MASKED;
+    double opposite = strongest_opposite_broad(scale, x, y, candidate->polarity);
+    if (opposite > 3.5 && opposite > 0.4 * fabs(candidate->score))
+        flags |= AID_FLAG_DIPOLE;
+    if (line_significance(&broad, candidate, px, py, true) > 5.0 ||
+        line_significance(&broad, candidate, px, py, false) > 5.0)
+        flags |= AID_FLAG_BAD_COLUMN;
+    /* A trail; or ups and downs of the sky that no light adds up in. */
+    if (!(candidate->ellipticity <= 0.7) || candidate->snr < 1.5)
+        flags |= AID_FLAG_BAD_SHAPE;
+    candidate->flags = flags;
+}

@@ -64,8 +64,7 @@ static void measure_surroundings(const aid_scene *scene, int x, int y, aid_candi
 /* ------------------------------------------------------------------------------------- shape ---
  */
 
-/* Gaussian-weighted second moments of D (of its sign), the weight's own width taken out again:
- * 1/M = 1/M_w - 1/W. */
+/* Gaussian-weighted second moments of D (of its sign). */
 static void measure_shape(const aid_scene *scene, int x, int y, aid_candidate *candidate)
 {
     const aid_image *image = &scene->difference->difference;
@@ -86,7 +85,12 @@ static void measure_shape(const aid_scene *scene, int x, int y, aid_candidate *c
     candidate->fwhm_px = candidate->ellipticity = candidate->theta_deg = NAN;
     if (!(sum > 0.0))
         return;
-    xx /= sum, yy /= sum, xy /= sum;
+    aid_shape_from_moments(xx / sum, yy / sum, xy / sum, w, candidate);
+}
+
+void aid_shape_from_moments(double xx, double yy, double xy, double w, aid_candidate *candidate)
+{
+    candidate->fwhm_px = candidate->ellipticity = candidate->theta_deg = NAN;
     double det = xx * yy - xy * xy;
     if (!(det > 0.0 && xx > 0.0))
         return;
@@ -169,7 +173,7 @@ static double pixel_significance(const aid_scene *scene, int x, int y,
     return best;
 }
 
-static int64_t connected_pixels(const aid_image *score, int x, int y, int polarity)
+int64_t aid_connected_pixels(const aid_image *score, int x, int y, int polarity)
 {
     enum { SIDE = 65, HALF = SIDE / 2 };
     bool seen[SIDE * SIDE] = {false};
@@ -199,7 +203,7 @@ static int64_t connected_pixels(const aid_image *score, int x, int y, int polari
 /* ----------------------------------------------------------------------------------- on the sky
  * --- */
 
-static void place_on_sky(const aid_exposure *science, aid_candidate *candidate)
+void aid_place_on_sky(const aid_exposure *science, aid_candidate *candidate)
 {
     double x = candidate->x - 1.0, y = candidate->y - 1.0, north, east;
     candidate->ra_deg = candidate->dec_deg = candidate->position_angle_deg = NAN;
@@ -235,6 +239,6 @@ void aid_measure_candidate(const aid_scene *scene, int x, int y, aid_candidate *
     candidate->cosmic_ray_ratio =
         psf.significance > 0.0 ? pixel_significance(scene, x, y, candidate) / psf.significance
                                : NAN;
-    candidate->npix = connected_pixels(&difference->score, x, y, candidate->polarity);
-    place_on_sky(scene->science, candidate);
+    candidate->npix = aid_connected_pixels(&difference->score, x, y, candidate->polarity);
+    aid_place_on_sky(scene->science, candidate);
 }

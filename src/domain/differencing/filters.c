@@ -193,13 +193,15 @@ void aid_source_variance(const aid_subtraction *plan, const aid_tile_sums *sums,
     aid_fft_inverse(plan->fft, space->target, space->window);
 }
 
-/* V = rN^2 cN + rR^2 cR + source noise, in flux units; `window` holds the (unnormalised) latter. */
+/* V = (rN^2 cN + rR^2 cR + source noise)/F^2, the variance of the flux; `window` holds the
+ * (unnormalised) source noise. F^2 goes with the fourth power of the unit: no float holds it alone.
+ */
 void aid_add_sky_variance(const aid_subtraction *plan, const aid_tile *tile,
                           const aid_tile_sums *sums, float *window)
 {
     const aid_tiling *tiling = &plan->tiling;
     int size = tiling->size;
-    double scale = 1.0 / ((double)size * size);
+    double scale = 1.0 / ((double)size * size), to_flux = 1.0 / (sums->norm * sums->norm);
     for (int j = 0; j < size; j += 4)
         for (int i = 0; i < size; i += 4) { /* the meshes are smooth over 4 px */
             double x = tile->x0 + i + 1.5, y = tile->y0 + j + 1.5;
@@ -210,7 +212,7 @@ void aid_add_sky_variance(const aid_subtraction *plan, const aid_tile *tile,
             for (int b = j; b < AID_MIN(j + 4, size); b++)
                 for (int a = i; a < AID_MIN(i + 4, size); a++) {
                     float *value = &window[(int64_t)b * size + a];
-                    *value = (float)(sky + AID_MAX((double)*value * scale, 0.0));
+                    *value = (float)(to_flux * (sky + AID_MAX((double)*value * scale, 0.0)));
                 }
         }
 }

@@ -171,7 +171,7 @@ void aid_multiply_modes(const float *restrict a, const float *restrict b, int64_
 /* space->window: pixels of R in, source noise of S out (times the window's pixels). */
 void aid_source_variance(const aid_subtraction *plan, const aid_tile_sums *sums,
                          aid_workspace *space);
-/* Makes it the whole variance of S: sky and sources. */
+/* Makes it the whole variance of the flux: sky and sources. */
 void aid_add_sky_variance(const aid_subtraction *plan, const aid_tile *tile,
                           const aid_tile_sums *sums, float *window);
 

@@ -155,8 +155,7 @@ static aid_status subtract_tile(void *context, const aid_tile *tile, int worker,
 
     aid_source_variance(plan, &sums, space);
     aid_add_sky_variance(plan, tile, &sums, space->window);
-    aid_tile_blend(tiling, tile, space->window, 1.0 / (sums.norm * sums.norm),
-                   &job->maps->variance);
+    aid_tile_blend(tiling, tile, space->window, 1.0, &job->maps->variance);
     double scale = 1.0 / ((double)tiling->size * tiling->size);
     aid_fft_inverse(plan->fft, space->difference, space->window);
     aid_tile_blend(tiling, tile, space->window, scale, &job->maps->difference);

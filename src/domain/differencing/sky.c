@@ -94,6 +94,10 @@ static sky_cell measure_cell(const aid_image *flux, const aid_mask *sky, const a
     return cell;
 }
 
+/* Terms that the cells tell nothing of (one row of them, or blank sky along one side) stay zero
+ * instead of playing off against the constant and running away between the cells. */
+static const double least_told = 1e-3; /* mean square of a term over the cells */
+
 static aid_status fit_polynomial(const aid_image *flux, const sky_cell *cells, int count,
                                  sky_level *level, aid_error *err)
 {
@@ -105,6 +109,8 @@ static aid_status fit_polynomial(const aid_image *flux, const sky_cell *cells, i
         sky_terms(flux, cells[i].x, cells[i].y, terms);
         aid_normal_add(TERMS, normal, right, terms, cells[i].level, (double)cells[i].pixels);
     }
+    for (int k = 1; k < TERMS; k++)
+        normal[k * TERMS + k] += least_told * normal[0];
     AID_TRY(aid_cholesky_factor_jittered(TERMS, normal, 1e-6, NULL, err));
     aid_cholesky_solve(TERMS, normal, right);
     memcpy(level->polynomial, right, sizeof right);

@@ -129,6 +129,9 @@ static aid_status check_content(const preparation *job, aid_error *err)
 
 /* ------------------------------------------------------------------------- masks of raw pixels */
 
+/* Variances, and squares of fluxes of bright stars, have to be numbers that a float can hold. */
+static const double least_noise = 1e-18, greatest_noise = 1e12;
+
 static aid_status measure_raw_sky(preparation *job, aid_error *err)
 {
     aid_exposure *exposure = job->exposure;
@@ -143,6 +146,11 @@ static aid_status measure_raw_sky(preparation *job, aid_error *err)
     if (!(job->sigma > 0.0))
         AID_FAIL(err, AID_ERR_INVALID, "%s: the sky has no noise: most pixels are %g",
                  exposure->name, job->sky);
+    if (job->sigma < least_noise || job->sigma > greatest_noise)
+        AID_FAIL(err, AID_ERR_INVALID,
+                 "%s: the sky has a noise of %g; between %g and %g can be worked with: another "
+                 "unit is needed",
+                 exposure->name, job->sigma, least_noise, greatest_noise);
     return AID_OK;
 }
 
@@ -396,6 +404,10 @@ static aid_status build_psf(preparation *job, aid_error *err)
 
 /* --------------------------------------------------------------------------------- calibration */
 
+/* A pedestal makes a sky brighter than its noise tells, but in variance never by this factor:
+ * there the pixels were divided by something and the card was left as it was. */
+static const double most_pedestal = 500.0;
+
 static void set_gain(preparation *job)
 {
     aid_exposure *exposure = job->exposure;
@@ -408,6 +420,14 @@ static void set_gain(preparation *job)
                                              job->notes, exposure->gain_origin);
     exposure->gain = aid_prepare_stack_gain(&exposure->header, exposure->gain, job->sky, job->sigma,
                                             exposure->name, job->notes);
+    if (job->sky > most_pedestal * exposure->gain * job->sigma * job->sigma) {
+        NOTE(job,
+             "%s = %g would make the noise of a sky of %.4g %.3g, not %.3g: the pixels were "
+             "rescaled, it is not used",
+             exposure->gain_origin, exposure->gain, job->sky, sqrt(job->sky / exposure->gain),
+             job->sigma);
+        exposure->gain = NAN;
+    }
     if (isfinite(exposure->gain))
         return;
     exposure->gain = INFINITY;

@@ -218,6 +218,7 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
                 run->inputs[0].path, run->output, run->result.candidates.count,
                 run->result.candidates.unflagged);
     aid_stage_meter_clear(&run->meter);
+    aid_output_folder_name_final(run->folder, err);
     aid_output_folder_abandon(run->folder);
     aid_process_result_done(&run->result);
     run_inputs_done(run);

@@ -250,6 +250,7 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
         aid_log(AID_INFO, "simulate.done", "output=%s seed=%lld", state->output,
                 (long long)options->seed);
     aid_stage_meter_clear(&state->meter);
+    aid_output_folder_name_final(state->folder, err);
     aid_output_folder_abandon(state->folder);
     aid_sky_free(state->sky);
     aid_pool_free(state->pool);

@@ -3,8 +3,10 @@
 #include "apps/common/stop.h"
 #include "apps/common/version.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <string.h>
+#include <unistd.h>
 
 extern char **environ;
 
@@ -89,10 +91,23 @@ static aid_status dispatch(int argc, char **argv, const char **ret_command, aid_
     return aid_command_main(command, argc - 2, argv + 2, environ, stdout, err);
 }
 
+/* A file that took the number of a closed standard stream would get what is printed. Who closed
+ * the output still learns that it cannot be written to. */
+static void occupy_standard_descriptors(void)
+{
+    int lowest_free;
+    do
+        lowest_free = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (lowest_free >= 0 && lowest_free <= STDERR_FILENO);
+    if (lowest_free >= 0)
+        close(lowest_free);
+}
+
 int main(int argc, char **argv)
 {
     return_large_buffers();
     aid_fits_decoder_main(argc, argv);
+    occupy_standard_descriptors();
     if (argc < 2) {
         print_overview(stderr);
         return aid_exit_code(AID_ERR_USAGE);
@@ -101,7 +116,8 @@ int main(int argc, char **argv)
     aid_error error = {0};
     const char *command = NULL;
     aid_status status = dispatch(argc, argv, &command, &error);
-    if (fflush(stdout) && status == AID_OK)
+    bool unwritten = fflush(stdout) != 0 || ferror(stdout);
+    if (unwritten && status == AID_OK)
         status = AID_ERROR(&error, AID_ERR_IO, "standard output cannot be written to");
     if (status != AID_OK && aid_stop_requested()) /* whatever failed, this is why */
         status = AID_ERROR(&error, AID_ERR_CANCELLED, "stopped by a signal; nothing was written");

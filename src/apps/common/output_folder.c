@@ -21,7 +21,8 @@ struct aid_output_folder {
     char path[AID_MAX_PATH];   /* where it is to be */
     char hidden[AID_MAX_PATH]; /* where it is written */
     const char *const *names;
-    int lock; /* descriptor of the hidden folder, locked */
+    int lock;        /* descriptor of the hidden folder, locked */
+    size_t existing; /* bytes of `path` that were there before */
 };
 
 /* For the signal handler; a program has one at a time. */
@@ -37,6 +38,16 @@ void aid_output_folder_final_path(const aid_output_folder *folder, const char *n
                                   char ret_path[AID_MAX_PATH])
 {
     snprintf(ret_path, AID_MAX_PATH, "%s/%s", folder->path, name);
+}
+
+void aid_output_folder_name_final(const aid_output_folder *folder, aid_error *err)
+{
+    char *found = folder && err ? strstr(err->message, folder->hidden) : NULL;
+    if (!found) /* the final name is always the shorter one */
+        return;
+    size_t hidden = strlen(folder->hidden), final = strlen(folder->path);
+    memmove(found + final, found + hidden, strlen(found + hidden) + 1);
+    memcpy(found, folder->path, final);
 }
 
 static aid_status failure(const char *path, const char *what, aid_error *err)
@@ -60,6 +71,8 @@ static aid_status settle_path(const char *path, char settled[AID_MAX_PATH], aid_
         if (!realpath(path, real))
             return failure(path, "cannot be resolved", err);
         snprintf(settled, AID_MAX_PATH, "%s", real);
+    } else if (lstat(settled, &status) == 0) {
+        AID_FAIL(err, AID_ERR_USAGE, "%s: a link to nothing", path);
     }
     for (size_t length = strlen(settled); length > 1 && settled[length - 1] == '/'; length--)
         settled[length - 1] = '\0';
@@ -75,6 +88,49 @@ static void split(const char *path, char parent[AID_MAX_PATH], char base[AID_MAX
         snprintf(parent, AID_MAX_PATH, ".");
     else
         snprintf(parent, AID_MAX_PATH, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+/* "a/b/c" -> "a/b"; false where there is no more. */
+static bool cut_last(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = '\0';
+    return slash != NULL && slash != path;
+}
+
+static size_t existing_part(const char *path)
+{
+    char part[AID_MAX_PATH];
+    struct stat status;
+    snprintf(part, sizeof part, "%s", path);
+    while (stat(part, &status))
+        if (!cut_last(part))
+            return 0;
+    return strlen(part);
+}
+
+/* The folders above ours that were made for it, as far as they are empty. */
+static void remove_parents(const aid_output_folder *folder)
+{
+    char parent[AID_MAX_PATH], base[AID_MAX_PATH];
+    split(folder->path, parent, base);
+    while (strlen(parent) > folder->existing && rmdir(parent) == 0)
+        if (!cut_last(parent))
+            return;
+}
+
+/* A folder that is called like one of our files is nothing that we could replace. */
+static aid_status check_names(const aid_output_folder *folder, aid_error *err)
+{
+    for (const char *const *name = folder->names; *name; name++) {
+        char path[AID_MAX_PATH];
+        struct stat status;
+        aid_output_folder_final_path(folder, *name, path);
+        if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+            AID_FAIL(err, AID_ERR_USAGE, "%s: exists and is a folder, not a file", path);
+    }
+    return AID_OK;
 }
 
 /* Files of ours, and what their writers leave when they are killed (.name.XXXXXX.part). */
@@ -138,6 +194,8 @@ static aid_status prepare(aid_output_folder *folder, const char *path, aid_error
 {
     char parent[AID_MAX_PATH], base[AID_MAX_PATH];
     AID_TRY(settle_path(path, folder->path, err));
+    AID_TRY(check_names(folder, err));
+    folder->existing = existing_part(folder->path);
     split(folder->path, parent, base);
     AID_TRY(aid_make_folder(parent, err));
     int n = snprintf(folder->hidden, AID_MAX_PATH, "%s/.%s.unfinished", parent, base);
@@ -156,6 +214,8 @@ aid_status aid_output_folder_begin(const char *path, const char *const *names,
     folder->names = names;
     aid_status status = prepare(folder, path, err);
     if (status != AID_OK) {
+        if (folder->path[0])
+            remove_parents(folder);
         free(folder);
         return status;
     }
@@ -192,6 +252,7 @@ void aid_output_folder_abandon(aid_output_folder *folder)
     if (!folder)
         return;
     remove_hidden(folder);
+    remove_parents(folder);
     release(folder);
 }
 

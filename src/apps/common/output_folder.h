@@ -14,7 +14,8 @@ typedef struct aid_output_folder aid_output_folder;
 /* `names`, NULL-terminated and static: every file that may be written, the last one being the one
  * that others look for. Nobody else can write to the same folder meanwhile; what a killed process
  * has left is cleared away.
- * Fails with AID_ERR_USAGE when `path` is taken by something that is no folder, AID_ERR_IO when its
+ * Fails with AID_ERR_USAGE when `path` is taken by something that is no folder, or a name in it by
+ * something that is no file, AID_ERR_IO when its
  * parent cannot be written to or another process is at it. */
 AID_MUST_USE aid_status aid_output_folder_begin(const char *path, const char *const *names,
                                                 aid_output_folder **ret_folder, aid_error *err);
@@ -24,6 +25,10 @@ void aid_output_folder_path(const aid_output_folder *folder, const char *name,
                             char ret_path[AID_MAX_PATH]);
 void aid_output_folder_final_path(const aid_output_folder *folder, const char *name,
                                   char ret_path[AID_MAX_PATH]);
+
+/* An error about a file of the unfinished folder names it as it would be called in the end. NULL is
+ * fine. */
+void aid_output_folder_name_final(const aid_output_folder *folder, aid_error *err);
 
 /* Both release the folder; a commit that fails leaves what was there before, and abandon takes
  * NULL. An earlier folder that holds nothing but such files is replaced in one step. One that holds

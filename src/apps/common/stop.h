@@ -1,4 +1,4 @@
-/* Stopping on SIGINT and SIGTERM: the first one asks, the second one does not wait. */
+/* Stopping on SIGINT, SIGTERM and SIGHUP: the first one asks, the second one does not wait. */
 #ifndef AID_APPS_COMMON_STOP_H
 #define AID_APPS_COMMON_STOP_H
 

@@ -73,6 +73,47 @@ TEST(an_earlier_folder_is_replaced_as_a_whole)
     CHECK(!exists("out/a.txt") && !exists(".out.unfinished"));
 }
 
+TEST(folders_made_above_go_when_nothing_is_kept_and_those_that_were_there_stay)
+{
+    enter_new_folder();
+    CHECK_OK(aid_make_folder("there", &err));
+    aid_output_folder_abandon(begin("there/deep/er/out"));
+    CHECK(exists("there") && entries_in("there") == 0);
+    aid_output_folder *folder = begin("deep/er/out");
+    write_text("deep/mine.txt", "mine");
+    aid_output_folder_abandon(folder);
+    CHECK(holds("deep/mine.txt", "mine") && entries_in("deep") == 1);
+}
+
+TEST(what_cannot_be_replaced_is_refused_at_the_beginning)
+{
+    enter_new_folder();
+    CHECK(symlink("nowhere", "link") == 0);
+    CHECK_OK(aid_make_folder("out/b.txt", &err));
+    aid_output_folder *folder = NULL;
+    CHECK_REFUSED(aid_output_folder_begin("link", names, &folder, &err), AID_ERR_USAGE,
+                  "link: a link to nothing");
+    CHECK_REFUSED(aid_output_folder_begin("out", names, &folder, &err), AID_ERR_USAGE,
+                  "out/b.txt: exists and is a folder");
+    CHECK(folder == NULL && entries_in(".") == 2);
+}
+
+TEST(an_error_names_the_file_as_it_would_have_been_called)
+{
+    enter_new_folder();
+    aid_output_folder *folder = begin("deep/out");
+    char path[AID_MAX_PATH];
+    aid_output_folder_path(folder, "a.txt", path);
+    (void)AID_ERROR(&err, AID_ERR_IO, "%s: no space", path);
+    aid_output_folder_name_final(folder, &err);
+    CHECK_TEXT(err.message, "deep/out/a.txt: no space");
+    (void)AID_ERROR(&err, AID_ERR_IO, "sci.fits: no stars");
+    aid_output_folder_name_final(folder, &err);
+    CHECK_TEXT(err.message, "sci.fits: no stars");
+    aid_output_folder_name_final(NULL, &err);
+    aid_output_folder_abandon(folder);
+}
+
 TEST(files_of_others_stay_in_the_folder)
 {
     enter_new_folder();

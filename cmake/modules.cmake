@@ -15,7 +15,7 @@ if(AID_SANITIZE)
     target_compile_definitions(aid_flags INTERFACE AID_SANITIZED=1)
 endif()
 if(AID_COVERAGE)
-    target_compile_options(aid_flags INTERFACE --coverage)
+    target_compile_options(aid_flags INTERFACE --coverage -fprofile-update=atomic) # counts of threads
     target_link_options(aid_flags INTERFACE --coverage)
 endif()
 

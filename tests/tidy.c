@@ -473,8 +473,8 @@ static const char *const allowed_symbols[] = {
     "aid_*", "malloc", "calloc", "realloc", "free", "aligned_alloc", "qsort", "bsearch", "memcpy",
     "memmove", "memset", "memcmp", "memchr", "str*", "strn*", "snprintf", "vsnprintf",
     "__snprintf_chk", "__vsnprintf_chk", "__mem*_chk", "sscanf", "__isoc99_sscanf", "__ctype_*",
-    "__assert_fail", "__stack_chk_fail", "pthread_*", "_GLOBAL_OFFSET_TABLE_", "__cpu_*",
-    "__errno_location",
+    "tolower", "toupper", "__assert_fail", "__stack_chk_fail", "pthread_*", "_GLOBAL_OFFSET_TABLE_",
+    "__cpu_*", "__errno_location",
     /* mathematics, and the helpers of the compiler for complex numbers */
     "sqrt", "sqrtf", "exp", "expf", "exp2", "expm1", "log", "logf", "log10", "log1p", "log2", "pow",
     "powf", "sin", "sinf", "cos", "cosf", "tan", "asin", "acos", "atan", "atan2", "sincos",

@@ -138,6 +138,53 @@ TEST(the_difference_file_has_every_map_and_says_where_it_comes_from)
                   AID_ERR_INVALID, "difference.fits");
 }
 
+/* Bad (1), saturated (2) or any other value within 6 px of the transient. */
+static void write_mask(const char *path, int32_t side, uint8_t value)
+{
+    AID_CLEANUP(aid_mask_done)
+    aid_mask mask = {0};
+    CHECK_OK(aid_mask_init(side, side, &mask, &err));
+    for (int32_t y = 0; y < side; y++)
+        for (int32_t x = 0; x < side; x++)
+            if (hypot(x - transient_x, y - transient_y) < 6.0)
+                aid_mask_row(&mask, y)[x] = value;
+    aid_fits_writer *writer;
+    CHECK_OK(aid_fits_create(path, &writer, &err));
+    CHECK_OK(aid_fits_put_mask(writer, NULL, &mask, NULL, &err));
+    CHECK_OK(aid_fits_commit(writer, &err));
+}
+
+TEST(what_the_users_mask_covers_is_not_found)
+{
+    static const uint8_t values[] = {1, 2, 64};
+    for (size_t i = 0; i < AID_COUNT_OF(values); i++) {
+        enter_new_folder();
+        write_pair();
+        write_mask("mask.fits", SIDE, values[i]);
+        const char *role = i == 1 ? "reference" : "science";
+        char words[256];
+        snprintf(words, sizeof words, "run sci.fits ref.fits -o out --%s-mask mask.fits", role);
+        CHECK_EQUAL(astrid(words), 0);
+        json_t *summary = load("out/summary.json");
+        double unflagged = number_at(summary, "counts", "unflagged");
+        json_t *input = json_object_get(json_object_get(summary, "inputs"), role);
+        bool named = !strcmp(json_string_value(json_object_get(input, "mask_path")), "mask.fits");
+        size_t hash_length = strlen(json_string_value(json_object_get(input, "mask_sha256")));
+        json_decref(summary);
+        CHECK_EQUAL(unflagged, 0);
+        CHECK(named && hash_length == 64);
+    }
+}
+
+TEST(a_mask_of_another_shape_is_refused)
+{
+    enter_new_folder();
+    write_pair();
+    write_mask("mask.fits", SIDE - 1, 1);
+    CHECK_EXIT("run sci.fits ref.fits --reference-mask mask.fits", 3, "mask.fits");
+    CHECK_EQUAL(entries_in("."), 3);
+}
+
 TEST(the_same_input_gives_the_same_bytes_at_any_number_of_threads)
 {
     enter_new_folder();

@@ -10,6 +10,12 @@ typedef struct surroundings { /* mask bits in the circle around a peak */
     bool saturated_near, no_data_near;
 } surroundings;
 
+static const double most_masked = 0.1; /* of the pixels within one FWHM */
+
+/* Pixels that hold no signal; what is only near one (grown, edge) does. */
+static const unsigned unusable =
+    AID_MASK_BAD | AID_MASK_SATURATED | AID_MASK_COSMIC_RAY | AID_MASK_NO_DATA;
+
 static surroundings look_around(const aid_scene *scene, int x, int y)
 {
     const aid_mask *mask = &scene->difference->mask;
@@ -27,7 +33,7 @@ static surroundings look_around(const aid_scene *scene, int x, int y)
                 found.no_data_near = true;
             if (distance <= near) {
                 found.pixels++;
-                found.masked += bits != 0;
+                found.masked += (bits & unusable) != 0;
             }
         }
     return found;
@@ -179,7 +185,7 @@ void aid_flag_candidate(const aid_scene *scene, int x, int y, aid_candidate *can
         flags |= AID_FLAG_EDGE;
     if (around.saturated_near)
         flags |= AID_FLAG_SATURATED_NEIGHBOUR;
-    if (candidate->masked_fraction > 0.25)
+    if (candidate->masked_fraction > most_masked)
         flags |= AID_FLAG_MASKED;
     double opposite = strongest_opposite(scene, x, y, candidate->polarity);
     if (opposite > 3.5 && opposite > 0.4 * fabs(candidate->score))
@@ -222,7 +228,7 @@ void aid_flag_extended(const aid_scene *scene, const aid_broad_scale *scale, int
         flags |= AID_FLAG_EDGE;
     if (around.saturated_near)
         flags |= AID_FLAG_SATURATED_NEIGHBOUR;
-    if (candidate->masked_fraction > 0.25)
+    if (candidate->masked_fraction > most_masked)
         flags |= AID_FLAG_MASKED;
     double opposite = strongest_opposite_broad(scale, x, y, candidate->polarity);
     if (opposite > 3.5 && opposite > 0.4 * fabs(candidate->score))

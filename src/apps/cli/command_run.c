@@ -76,6 +76,9 @@ static aid_prepare_input prepare_input(run_input *input)
                                .header = &input->file.header};
 }
 
+/* Two differences at once take 55 bytes a pixel. */
+static const int64_t large_pixels = 50000000;
+
 static aid_status process(run_state *run, aid_error *err)
 {
     const run_options *options = run->options;
@@ -85,7 +88,8 @@ static aid_status process(run_state *run, aid_error *err)
                                    .difference = AID_DIFFERENCE_DEFAULTS,
                                    .detection = AID_DETECTION_DEFAULTS,
                                    .inject = (int)options->inject,
-                                   .seed = (uint64_t)options->seed};
+                                   .seed = (uint64_t)options->seed,
+                                   .large_pixels = large_pixels};
     process.science.gain = options->gain;
     process.science.saturation = options->saturation;
     process.science.zero_point = options->zero_point;

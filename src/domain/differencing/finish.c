@@ -172,5 +172,5 @@ aid_status aid_finish_maps(const aid_subtraction *plan, aid_maps *maps,
     difference->flux_err = maps->variance;
     maps->difference = maps->flux = maps->variance = (aid_image){0};
     take_roots(&difference->flux_err);
-    return aid_measure_honesty(difference, &sky, err);
+    return aid_measure_honesty(difference, &sky, notes, err);
 }

@@ -206,9 +206,10 @@ AID_MUST_USE aid_status aid_remove_sky_level(const aid_mask *sky, const aid_diff
 AID_MUST_USE aid_status aid_carry_correlation(const aid_mask *sky, aid_maps *maps,
                                               aid_difference *difference, aid_notes *notes,
                                               aid_error *err);
-/* Median, sigma and std of the score on blank sky, neighbour correlation of D. */
+/* Median, sigma and std of the score on blank sky, neighbour correlation of D; a note where they
+ * are not what they should be. */
 AID_MUST_USE aid_status aid_measure_honesty(aid_difference *difference, const aid_mask *sky,
-                                            aid_error *err);
+                                            aid_notes *notes, aid_error *err);
 
 /* All of the above in order, then score and motion; what the difference keeps leaves the maps. */
 AID_MUST_USE aid_status aid_finish_maps(const aid_subtraction *plan, aid_maps *maps,

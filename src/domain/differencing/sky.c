@@ -327,7 +327,21 @@ static void neighbour_correlation(const aid_mask *sky, aid_difference *differenc
     difference->difference_correlation = square > 0.0 ? product / square : NAN;
 }
 
-aid_status aid_measure_honesty(aid_difference *difference, const aid_mask *sky, aid_error *err)
+/* A score that is not what it claims to be must not pass unnoticed. */
+static void note_honesty(const aid_difference *difference, int64_t count, aid_notes *notes)
+{
+    const double tolerated = 0.15;
+    if (count < 1000)
+        aid_note_add(notes, "subtract",
+                     "no blank sky to verify the score on: its significances are as predicted");
+    else if (fabs(difference->score_sigma - 1.0) > tolerated)
+        aid_note_add(notes, "subtract",
+                     "the score scatters by %.2f on blank sky, not by 1: significances are off",
+                     difference->score_sigma);
+}
+
+aid_status aid_measure_honesty(aid_difference *difference, const aid_mask *sky, aid_notes *notes,
+                               aid_error *err)
 {
     AID_CLEANUP(aid_free_pointer)
     float *scores = NULL;
@@ -340,5 +354,6 @@ aid_status aid_measure_honesty(aid_difference *difference, const aid_mask *sky, 
                 scores[count++] = aid_image_row(&difference->score, y)[x];
     score_statistics(difference, scores, count);
     neighbour_correlation(sky, difference);
+    note_honesty(difference, count, notes);
     return AID_OK;
 }

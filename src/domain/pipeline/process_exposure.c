@@ -49,6 +49,13 @@ static aid_status detect(const pair_run *run, const aid_exposure *science,
                                run->pool, &result->notes, candidates, err);
 }
 
+static bool is_large(const pair_run *run)
+{
+    const aid_image *image = &run->result->science.image;
+    int64_t limit = run->options->large_pixels;
+    return limit > 0 && (int64_t)image->width * image->height > limit;
+}
+
 /* The same subtraction and detection on a copy of the science image with sources of known flux. */
 static aid_status inject(const pair_run *run, aid_error *err)
 {
@@ -57,6 +64,9 @@ static aid_status inject(const pair_run *run, aid_error *err)
     AID_TRY(aid_inject(&result->science, &result->reference, &result->difference,
                        run->options->inject, run->options->seed, &result->injection,
                        &injected.image, err));
+    bool large = is_large(run);
+    if (large)
+        aid_difference_done(&result->difference);
     aid_difference difference = {0};
     aid_candidates candidates = {0};
     aid_status status = subtract(run, &injected, &difference, err);
@@ -67,6 +77,8 @@ static aid_status inject(const pair_run *run, aid_error *err)
     aid_candidates_done(&candidates);
     aid_difference_done(&difference);
     aid_image_done(&injected.image);
+    if (status == AID_OK && large)
+        status = subtract(run, &result->science, &result->difference, err);
     return status;
 }
 

@@ -21,6 +21,9 @@ typedef struct aid_process_options {
     aid_detection_options detection;
     int inject;    /* how many sources; 0: none */
     uint64_t seed; /* of the injection */
+    /* Images of more pixels give the memory of their difference to the injected one and take the
+     * difference once more afterwards: the same bytes. 0: none do. */
+    int64_t large_pixels;
 } aid_process_options;
 
 typedef struct aid_process_result {

@@ -129,6 +129,33 @@ TEST(transients_and_faders_are_found_and_little_else)
     aid_sky_free(sky);
 }
 
+static void same_pixels(const aid_image *one, const aid_image *other)
+{
+    CHECK(one->width == other->width && one->height == other->height);
+    CHECK(
+        !memcmp(one->data, other->data, (size_t)one->width * (size_t)one->height * sizeof(float)));
+}
+
+TEST(large_images_are_injected_into_with_the_same_result)
+{
+    aid_sky *sky = make_sky(33);
+    aid_process_options options = default_options();
+    options.inject = 30;
+    aid_process_result kept, anew;
+    CHECK_OK(process(sky, &options, NULL, NULL, &kept));
+    options.large_pixels = SIDE * SIDE - 1;
+    CHECK_OK(process(sky, &options, NULL, NULL, &anew));
+    same_pixels(&kept.difference.difference, &anew.difference.difference);
+    same_pixels(&kept.difference.score, &anew.difference.score);
+    same_pixels(&kept.difference.flux_err, &anew.difference.flux_err);
+    CHECK_EQUAL(anew.notes.count, kept.notes.count);
+    CHECK_EQUAL(anew.injection.count, kept.injection.count);
+    CHECK(!memcmp(anew.injection.bins, kept.injection.bins, sizeof kept.injection.bins));
+    aid_process_result_done(&kept);
+    aid_process_result_done(&anew);
+    aid_sky_free(sky);
+}
+
 TEST(injected_sources_measure_completeness)
 {
     aid_sky *sky = make_sky(32);

@@ -48,56 +48,6 @@ void aid_flag_names(unsigned flags, char *text, size_t size)
         }
 }
 
-/* --------------------------------------------------------------------------------- neighbours ---
- */
-
-aid_status aid_neighbours_init(const aid_stars *stars, int width, int height, double cell_px,
-                               aid_neighbours *ret_neighbours, aid_error *err)
-{
-    aid_neighbours grid = {.stars = stars,
-                           .cell_px = cell_px,
-                           .nx = (int)(width / cell_px) + 1,
-                           .ny = (int)(height / cell_px) + 1};
-    AID_TRY(aid_new_array((size_t)grid.nx * (size_t)grid.ny, sizeof(int), "neighbours", &grid.first,
-                          err));
-    aid_status status =
-        aid_new_array((size_t)stars->count + 1, sizeof(int), "neighbours", &grid.next, err);
-    if (status != AID_OK) {
-        free(grid.first);
-        return status;
-    }
-    for (int i = stars->count - 1; i >= 0; i--) {
-        int cx = AID_CLAMP((int)(stars->items[i].x / cell_px), 0, grid.nx - 1);
-        int cy = AID_CLAMP((int)(stars->items[i].y / cell_px), 0, grid.ny - 1);
-        grid.next[i] = grid.first[cy * grid.nx + cx];
-        grid.first[cy * grid.nx + cx] = i + 1; /* 0 ends the list */
-    }
-    *ret_neighbours = grid;
-    return AID_OK;
-}
-
-void aid_neighbours_done(aid_neighbours *neighbours)
-{
-    free(neighbours->first);
-    free(neighbours->next);
-    *neighbours = (aid_neighbours){0};
-}
-
-void aid_neighbours_visit(const aid_neighbours *neighbours, double x, double y, double radius_px,
-                          aid_neighbour_visit visit, void *context)
-{
-    int cx = (int)(x / neighbours->cell_px), cy = (int)(y / neighbours->cell_px);
-    for (int j = AID_MAX(cy - 1, 0); j <= AID_MIN(cy + 1, neighbours->ny - 1); j++)
-        for (int i = AID_MAX(cx - 1, 0); i <= AID_MIN(cx + 1, neighbours->nx - 1); i++)
-            for (int k = neighbours->first[j * neighbours->nx + i]; k;
-                 k = neighbours->next[k - 1]) {
-                const aid_star *star = &neighbours->stars->items[k - 1];
-                double distance = hypot(star->x - x, star->y - y);
-                if (distance <= radius_px)
-                    visit(context, star, distance);
-            }
-}
-
 /* -------------------------------------------------------------------------------------- peaks ---
  */
 
@@ -315,14 +265,12 @@ aid_status aid_candidates_find(const aid_exposure *science, const aid_exposure *
                        .fwhm_px = difference->fwhm_px,
                        .psf_squares = sum_of_squares(&difference->psf),
                        .photon_factor = photon_factor(difference, science->gain)};
-    AID_TRY(aid_neighbours_init(&reference->stars, difference->score.width,
-                                difference->score.height, AID_MAX(32.0, 5.0 * difference->fwhm_px),
-                                &scene.neighbours, err));
+    AID_TRY(aid_point_grid_of_stars(&reference->stars, &scene.sources, err));
     aid_candidates found = {0};
     aid_status status = find_points(&scene, options->threshold, pool, &found, err);
     if (status == AID_OK)
         status = aid_extended_find(&scene, options->threshold, pool, notes, &found, err);
-    aid_neighbours_done(&scene.neighbours);
+    aid_point_grid_done(&scene.sources);
     if (status != AID_OK) {
         aid_candidates_done(&found);
         return status;

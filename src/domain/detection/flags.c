@@ -107,49 +107,43 @@ static bool bad_line_near(const aid_scene *scene, int x, int y)
 
 /* ------------------------------------------------------------------------- sources nearby --- */
 
-typedef struct nearby {
-    const aid_scene *scene;
-    const aid_candidate *candidate;
-    double ratio; /* science/reference flux */
-    double nearest_px;
-    const aid_star *nearest;
-    bool residual;
-} nearby;
+enum { MAX_NEARBY = 512 };
+static const double nearby_px = 30.0;
 
 /* A residual is one when the star next to it outshines it by more than the PSFs are known. */
-static void judge_star(void *context, const aid_star *star, double distance)
+static bool is_residual_of(const aid_scene *scene, const aid_candidate *candidate,
+                           const aid_star *star, double distance)
 {
-    nearby *near = context;
-    const aid_scene *scene = near->scene;
-    if (distance < near->nearest_px) {
-        near->nearest_px = distance;
-        near->nearest = star;
-    }
-    double light = star->flux * near->ratio, flux = fabs(near->candidate->flux);
+    double light = star->flux * scene->difference->match.ratio, flux = fabs(candidate->flux);
     double core = AID_MAX(3.0 * scene->difference->psf_error, 0.01);
     double limit = distance <= 1.2 * scene->fwhm_px   ? core
                    : distance <= 4.0 * scene->fwhm_px ? 0.5 * core
                                                       : 0.0;
     bool saturated = star->flags & AID_STAR_SATURATED && distance <= 5.0 * scene->fwhm_px;
-    if (flux < limit * light || saturated)
-        near->residual = true;
+    return flux < limit * light || saturated;
 }
 
 static unsigned flags_of_neighbours(const aid_scene *scene, aid_candidate *candidate)
 {
-    double x = candidate->x - 1.0, y = candidate->y - 1.0;
-    nearby near = {.scene = scene,
-                   .candidate = candidate,
-                   .ratio = scene->difference->match.ratio,
-                   .nearest_px = INFINITY};
-    aid_neighbours_visit(&scene->neighbours, x, y, AID_MIN(30.0, scene->neighbours.cell_px),
-                         judge_star, &near);
-    candidate->distance_px = near.nearest ? near.nearest_px : NAN;
-    unsigned flags = near.residual ? AID_FLAG_BRIGHT_STAR_RESIDUAL : 0;
-    if (near.nearest && near.nearest_px <= 1.5 * scene->fwhm_px)
+    double x = candidate->x - 1.0, y = candidate->y - 1.0, nearest_px = INFINITY;
+    const aid_star *nearest = NULL;
+    int found[MAX_NEARBY];
+    int count = aid_point_grid_within(&scene->sources, x, y, nearby_px, found, MAX_NEARBY);
+    unsigned flags = 0;
+    for (int i = 0; i < count; i++) {
+        const aid_star *star = &scene->reference->stars.items[found[i]];
+        double distance = hypot(star->x - x, star->y - y);
+        if (distance < nearest_px) {
+            nearest_px = distance;
+            nearest = star;
+        }
+        if (is_residual_of(scene, candidate, star, distance))
+            flags |= AID_FLAG_BRIGHT_STAR_RESIDUAL;
+    }
+    candidate->distance_px = nearest ? nearest_px : NAN;
+    if (nearest && nearest_px <= 1.5 * scene->fwhm_px)
         flags |= AID_FLAG_NEAR_SOURCE;
-    if (near.nearest && near.nearest_px <= 0.5 * scene->fwhm_px &&
-        !(near.nearest->flags & AID_STAR_EXTENDED))
+    if (nearest && nearest_px <= 0.5 * scene->fwhm_px && !(nearest->flags & AID_STAR_EXTENDED))
         flags |= AID_FLAG_VARIABLE;
     return flags;
 }

@@ -1,6 +1,7 @@
 /* Stars common to both images, and the flux ratio that they give. */
 #include "core/base/memory.h"
 #include "core/imaging/linalg.h"
+#include "core/imaging/point_grid.h"
 #include "core/imaging/stats.h"
 #include "domain/differencing/internal.h"
 
@@ -80,55 +81,6 @@ static bool psf_flux(const photometer *meter, double x, double y, double *ret_fl
 /* ---------------------------------------------------------------------------------- matching ---
  */
 
-typedef struct star_grid { /* reference stars by cells, for neighbours in O(1) */
-    double cell;
-    int nx, ny;
-    int *first, *next;
-} star_grid;
-
-static aid_status star_grid_init(const aid_stars *stars, int width, int height, double cell,
-                                 star_grid *grid, aid_error *err)
-{
-    *grid =
-        (star_grid){.cell = cell, .nx = (int)(width / cell) + 1, .ny = (int)(height / cell) + 1};
-    AID_TRY(aid_new_array((size_t)grid->nx * (size_t)grid->ny, sizeof(int), "star grid",
-                          &grid->first, err));
-    AID_TRY(aid_new_array((size_t)AID_MAX(stars->count, 1), sizeof(int), "star grid", &grid->next,
-                          err));
-    for (int i = stars->count - 1; i >= 0; i--) {
-        int cx = AID_CLAMP((int)(stars->items[i].x / cell), 0, grid->nx - 1);
-        int cy = AID_CLAMP((int)(stars->items[i].y / cell), 0, grid->ny - 1);
-        grid->next[i] = grid->first[cy * grid->nx + cx];
-        grid->first[cy * grid->nx + cx] = i + 1; /* 0 ends the list */
-    }
-    return AID_OK;
-}
-
-static void star_grid_done(star_grid *grid)
-{
-    free(grid->first);
-    free(grid->next);
-}
-
-/* The nearest star of the list within the radius; -1 where there is none, or two that compete. */
-static int nearest_star(const aid_stars *stars, const star_grid *grid, double x, double y,
-                        double radius)
-{
-    int found = -1;
-    double best = radius * radius;
-    int cx = (int)(x / grid->cell), cy = (int)(y / grid->cell);
-    for (int j = AID_MAX(cy - 1, 0); j <= AID_MIN(cy + 1, grid->ny - 1); j++)
-        for (int i = AID_MAX(cx - 1, 0); i <= AID_MIN(cx + 1, grid->nx - 1); i++)
-            for (int k = grid->first[j * grid->nx + i]; k; k = grid->next[k - 1]) {
-                double dx = stars->items[k - 1].x - x, dy = stars->items[k - 1].y - y;
-                if (dx * dx + dy * dy <= best) {
-                    best = dx * dx + dy * dy;
-                    found = k - 1;
-                }
-            }
-    return found;
-}
-
 static bool good_for_photometry(const aid_star *star)
 {
     return !(star->flags &
@@ -161,28 +113,26 @@ static aid_status match_stars(const aid_exposure *science, const aid_exposure *r
                               aid_photometric_match *match, aid_error *err)
 {
     double fwhm = AID_MAX(science->psf.fwhm_px, reference->psf.fwhm_px);
-    int width = science->image.width, height = science->image.height;
     AID_CLEANUP(photometer_done)
     photometer of_science = {0}, of_reference = {0};
     AID_TRY(photometer_init(science, AID_MAX(2.0 * fwhm, 3.0), &of_science, err));
     AID_TRY(photometer_init(reference, AID_MAX(2.0 * fwhm, 3.0), &of_reference, err));
     double match_radius = AID_CLAMP(match_radius_fwhm * fwhm, 1.0, 6.0);
-    star_grid grid;
+    AID_CLEANUP(aid_point_grid_done)
+    aid_point_grid grid = {0};
     AID_TRY(aid_new_array(MAX_MATCHED, sizeof *match->stars, "matched stars", &match->stars, err));
-    aid_status status =
-        star_grid_init(&reference->stars, width, height, AID_MAX(match_radius, 8.0), &grid, err);
-    for (int i = 0; status == AID_OK && i < science->stars.count; i++) {
+    AID_TRY(aid_point_grid_of_stars(&reference->stars, &grid, err));
+    for (int i = 0; i < science->stars.count; i++) {
         const aid_star *star = &science->stars.items[i];
         if (match->count == MAX_MATCHED || !good_for_photometry(star))
             continue;
-        int k = nearest_star(&reference->stars, &grid, star->x, star->y, match_radius);
+        int k = aid_point_grid_nearest(&grid, star->x, star->y, match_radius);
         if (k >= 0 && good_for_photometry(&reference->stars.items[k]) &&
             measure_pair(&of_science, &of_reference, star, &reference->stars.items[k],
                          &match->stars[match->count]))
             match->count++;
     }
-    star_grid_done(&grid);
-    return status;
+    return AID_OK;
 }
 
 /* ------------------------------------------------------------------------------- robust ratio ---

@@ -5,6 +5,7 @@
 #include "core/base/notes.h"
 #include "core/base/pool.h"
 #include "core/imaging/exposure.h"
+#include "core/imaging/point_grid.h"
 #include "core/imaging/transform.h"
 
 /* -------------------------------------------------------------------------------------- anchors */
@@ -28,29 +29,6 @@ typedef struct aid_anchors {
 AID_MUST_USE aid_status aid_anchors_init(const aid_exposure *exposure, aid_anchors *ret_anchors,
                                          aid_error *err);
 void aid_anchors_done(aid_anchors *anchors);
-
-/* ----------------------------------------------------------------------------------- point grid */
-
-/* Points sorted into square cells, for nearest neighbours. */
-typedef struct aid_point_grid {
-    int count, nx, ny;
-    double x0, y0, cell_px;
-    const double *x, *y; /* borrowed */
-    int *first;          /* [nx*ny + 1]: where the cell's points begin in `order` */
-    int *order;          /* [count] */
-} aid_point_grid;
-
-/* `x` and `y` must be finite and outlive the grid. */
-AID_MUST_USE aid_status aid_point_grid_init(const double *x, const double *y, int count,
-                                            aid_point_grid *ret_grid, aid_error *err);
-void aid_point_grid_done(aid_point_grid *grid);
-/* Index of the point nearest to (x, y) within `radius`, or -1. */
-int aid_point_grid_nearest(const aid_point_grid *grid, double x, double y, double radius);
-/* The first `capacity` points within `radius`, as indices; how many they are. */
-int aid_point_grid_within(const aid_point_grid *grid, double x, double y, double radius,
-                          int *ret_points, int capacity);
-/* How many points lie within `radius`. */
-int aid_point_grid_count(const aid_point_grid *grid, double x, double y, double radius);
 
 /* ------------------------------------------------------------------------------------- patterns */
 

@@ -1,5 +1,6 @@
+#include "core/imaging/point_grid.h"
+
 #include "core/base/memory.h"
-#include "domain/preprocessing/align.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -64,7 +65,24 @@ void aid_point_grid_done(aid_point_grid *grid)
 {
     free(grid->first);
     free(grid->order);
+    free(grid->owned);
     *grid = (aid_point_grid){0};
+}
+
+aid_status aid_point_grid_of_stars(const aid_stars *stars, aid_point_grid *ret_grid, aid_error *err)
+{
+    size_t count = (size_t)stars->count;
+    AID_CLEANUP(aid_free_pointer)
+    double *owned = NULL;
+    AID_TRY(aid_new_array(2 * count + 1, sizeof *owned, "star grid", &owned, err));
+    for (size_t i = 0; i < count; i++) {
+        owned[i] = stars->items[i].x;
+        owned[count + i] = stars->items[i].y;
+    }
+    AID_TRY(aid_point_grid_init(owned, owned + count, stars->count, ret_grid, err));
+    ret_grid->owned = owned;
+    owned = NULL;
+    return AID_OK;
 }
 
 typedef struct cell_range {

@@ -117,7 +117,9 @@ void aid_mode_variance(const aid_noise_spectra *noise, const float complex *a,
 /* ------------------------------------------------------------------------------ shared noise */
 
 enum { ENOUGH_PIXELS = 131072, FEWEST_PIXELS = 20000, SIDE = 2 * AID_NOISE_LAG + 1, FAR_LAG = 9 };
-static const double clip_sigma = 3.5;    /* sky pixels of both images lie within */
+static const double clip_sigma = 3.5; /* sky pixels of both images lie within */
+/* Noise hangs together over a pixel or two; stars that are too faint to be masked, over a PSF. */
+static const double most_at_rim = 0.05;
 static const double least_shared = 0.15; /* below this it may be stars too faint to be seen */
 
 typedef struct shared_job {
@@ -189,6 +191,18 @@ static aid_status shared_stripe(void *context, int64_t stripe, int worker, aid_e
     return AID_OK;
 }
 
+/* Mean over the outermost lags. */
+static double mean_of_rim(const aid_noise_correlation *shared)
+{
+    double sum = 0.0;
+    for (int k = 0; k < SIDE * SIDE; k++) {
+        int row = k / SIDE, column = k % SIDE;
+        bool rim = row == 0 || column == 0 || row == SIDE - 1 || column == SIDE - 1;
+        sum += rim ? (double)shared->rho[row][column] : 0.0;
+    }
+    return sum / (4 * (SIDE - 1));
+}
+
 static void conclude(const shared_job *job, int64_t stripes, aid_noise_correlation *shared)
 {
     double square[2] = {0}, far[2] = {0}, largest = 0.0, pixels = 0.0;
@@ -212,7 +226,8 @@ static void conclude(const shared_job *job, int64_t stripes, aid_noise_correlati
         shared->rho[k / SIDE][k % SIDE] =
             fabs(rho) > 4.0 / sqrt(AID_MAX(pairs, 1.0)) ? (float)rho : 0.0F;
     }
-    shared->measured = largest > least_shared && pixels > FEWEST_PIXELS;
+    shared->measured = largest > least_shared && pixels > FEWEST_PIXELS &&
+                       mean_of_rim(shared) < most_at_rim * largest;
 }
 
 aid_status aid_measure_shared_noise(const aid_exposure *science, const aid_exposure *reference,

@@ -11,7 +11,7 @@ static void print_or_dash(const char *format, double value, int width)
     if (isfinite(value))
         printf(format, value);
     else
-        printf("%*s", width, "-");
+        printf("%*s ", width, "-");
 }
 
 static void print_candidate(const aid_candidate *candidate)

@@ -44,15 +44,18 @@ static void pyramid_done(pyramid *all)
  */
 
 /* The lower quartile of a cell's errors: stars and galaxies raise the others. NaN: masked. */
-static double quiet_error(const aid_difference *difference, int cell, int column, int row)
+static double quiet_error(const aid_difference *difference, const aid_mesh *grid, int column,
+                          int row)
 {
-    enum { STEP = 4, MOST = 4096 };
+    enum { STEP = 4, MOST = 9216 }; /* cells are narrower than 2 x 192 px */
     double values[MOST];
     int count = 0;
-    int y1 = AID_MIN((row + 1) * cell, difference->score.height);
-    int x1 = AID_MIN((column + 1) * cell, difference->score.width);
-    for (int y = row * cell; y < y1; y += STEP)
-        for (int x = column * cell; x < x1 && count < MOST; x += STEP)
+    int x0 = (int)((int64_t)grid->width * column / grid->nx);
+    int x1 = (int)((int64_t)grid->width * (column + 1) / grid->nx);
+    int y0 = (int)((int64_t)grid->height * row / grid->ny);
+    int y1 = (int)((int64_t)grid->height * (row + 1) / grid->ny);
+    for (int y = y0; y < y1; y += STEP)
+        for (int x = x0; x < x1 && count < MOST; x += STEP)
             if (!aid_mask_row(&difference->mask, y)[x])
                 values[count++] = (double)aid_image_row(&difference->flux_err, y)[x];
     return count >= 30 ? aid_quantile_in_place_f64(values, count, 0.25) : NAN;
@@ -68,7 +71,7 @@ static aid_status measure_sky(const aid_scene *scene, aid_mesh *ret_sky, bool *r
     int ny = AID_MAX(difference->score.height / cell, 1);
     AID_TRY(aid_mesh_init(difference->score.width, difference->score.height, nx, ny, ret_sky, err));
     for (int i = 0; i < nx * ny; i++)
-        ret_sky->values[i] = (float)quiet_error(difference, cell, i % nx, i / nx);
+        ret_sky->values[i] = (float)quiet_error(difference, ret_sky, i % nx, i / nx);
     double typical = aid_mesh_median(ret_sky);
     for (int i = 0; i < nx * ny; i++)
         if (!(ret_sky->values[i] > 0.0F))

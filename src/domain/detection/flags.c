@@ -128,7 +128,8 @@ static unsigned flags_of_neighbours(const aid_scene *scene, aid_candidate *candi
     double x = candidate->x - 1.0, y = candidate->y - 1.0, nearest_px = INFINITY;
     const aid_star *nearest = NULL;
     int found[MAX_NEARBY];
-    int count = aid_point_grid_within(&scene->sources, x, y, nearby_px, found, MAX_NEARBY);
+    double reach_px = AID_CLAMP(5.0 * scene->fwhm_px, nearby_px, 2.0 * nearby_px);
+    int count = aid_point_grid_within(&scene->sources, x, y, reach_px, found, MAX_NEARBY);
     unsigned flags = 0;
     for (int i = 0; i < count; i++) {
         const aid_star *star = &scene->reference->stars.items[found[i]];
@@ -140,7 +141,7 @@ static unsigned flags_of_neighbours(const aid_scene *scene, aid_candidate *candi
         if (is_residual_of(scene, candidate, star, distance))
             flags |= AID_FLAG_BRIGHT_STAR_RESIDUAL;
     }
-    candidate->distance_px = nearest ? nearest_px : NAN;
+    candidate->distance_px = nearest_px <= nearby_px ? nearest_px : NAN;
     if (nearest && nearest_px <= 1.5 * scene->fwhm_px)
         flags |= AID_FLAG_NEAR_SOURCE;
     if (nearest && nearest_px <= 0.5 * scene->fwhm_px && !(nearest->flags & AID_STAR_EXTENDED))

@@ -227,8 +227,9 @@ void aid_measure_candidate(const aid_scene *scene, int x, int y, aid_candidate *
     const aid_difference *difference = scene->difference;
     refine_position(&difference->flux, x, y, candidate);
     double error = (double)aid_image_row(&difference->flux_err, y)[x];
-    double photons = scene->photon_factor * fabs(candidate->flux);
-    candidate->flux_err = sqrt(error * error + photons);
+    /* A source that faded has fewer photons than the error map expects. */
+    double photons = scene->photon_factor * candidate->flux;
+    candidate->flux_err = sqrt(AID_MAX(error * error + photons, 0.25 * error * error));
     candidate->snr = fabs(candidate->flux) / candidate->flux_err;
     candidate->motion = (double)aid_image_row(&difference->motion, y)[x];
     measure_surroundings(scene, x, y, candidate);

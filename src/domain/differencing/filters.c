@@ -92,8 +92,6 @@ aid_tile_sums aid_small_filters(const aid_subtraction *plan, const double sigma[
             sums.science += k2 * a2 * pn;
             sums.reference += k2 * b2 * pb;
             sums.shared += k2 * shared_part(&plan->small_noise, k, model->a[k], model->b[k]);
-            sums.white_science += k2 * a2;
-            sums.white_reference += k2 * b2;
             sums.xx += power * sin_x * sin_x;
             sums.yy += power * sin_y * sin_y;
             sums.xy += i == 0 || i == grid / 2 ? 0.0 : power * sin_x * sin_y;
@@ -105,7 +103,7 @@ aid_tile_sums aid_small_filters(const aid_subtraction *plan, const double sigma[
     }
     double scale = 1.0 / ((double)grid * grid);
     sums.norm *= scale, sums.science *= scale, sums.reference *= scale;
-    sums.shared *= scale, sums.white_science *= scale, sums.white_reference *= scale;
+    sums.shared *= scale;
     sums.xx *= scale, sums.yy *= scale, sums.xy *= scale;
     return sums;
 }
@@ -162,15 +160,14 @@ AID_HOT static void smooth_columns(const float *restrict in, int size, float *re
 }
 
 /* Source noise: r0 (x) (f/g_n kN^2 + 1/g_r kR^2), r0 the smoothed reference (window holds R). */
-void aid_source_variance(const aid_subtraction *plan, const aid_tile_sums *sums,
-                         aid_workspace *space)
+void aid_source_variance(const aid_subtraction *plan, aid_workspace *space)
 {
     aid_local_model *model = &space->model;
     int grid = plan->grid, size = plan->tiling.size;
     int64_t modes = plan->noise.modes;
     float *squared = (float *)model->psf; /* [grid][grid] fits: the spectrum has more */
-    double gain_n = model->ratio / plan->science->gain * sums->science / sums->white_science;
-    double gain_r = 1.0 / plan->reference->gain * sums->reference / sums->white_reference;
+    /* The gains are those of whole sources: interpolation has not been taken off them. */
+    double gain_n = model->ratio / plan->science->gain, gain_r = 1.0 / plan->reference->gain;
     double scale = 1.0 / ((double)grid * grid);
     aid_fft_inverse(plan->small_fft, model->a, model->pixels);
     for (int i = 0; i < grid * grid; i++) {
@@ -207,8 +204,8 @@ void aid_add_sky_variance(const aid_subtraction *plan, const aid_tile *tile,
             double x = tile->x0 + i + 1.5, y = tile->y0 + j + 1.5;
             double rn = aid_mesh_at(&plan->science->noise, x, y);
             double rr = aid_mesh_at(&plan->reference->noise, x, y);
-            double sky =
-                rn * rn * sums->science + rr * rr * sums->reference - rn * rr * sums->shared;
+            double own = rn * rn * sums->science + rr * rr * sums->reference;
+            double sky = AID_MAX(own - rn * rr * sums->shared, 0.05 * own); /* as in den */
             for (int b = j; b < AID_MIN(j + 4, size); b++)
                 for (int a = i; a < AID_MIN(i + 4, size); a++) {
                     float *value = &window[(int64_t)b * size + a];

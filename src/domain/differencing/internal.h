@@ -145,11 +145,10 @@ AID_MUST_USE aid_status aid_workspace_init(const aid_subtraction *plan, aid_work
 void aid_workspace_done(aid_workspace *space);
 
 typedef struct aid_tile_sums {
-    double norm;                           /* F = mean |A Pn|^2/den */
-    double science, reference, shared;     /* mean |kN|^2 pN, |kR|^2 pR and the shared part */
-    double white_science, white_reference; /* the same for white noise */
-    double xx, yy, xy;                     /* of the gradient of S */
-    double difference_scale;               /* sqrt(den(0))/A(0) */
+    double norm;                       /* F = mean |A Pn|^2/den */
+    double science, reference, shared; /* mean |kN|^2 pN, |kR|^2 pR and the shared part */
+    double xx, yy, xy;                 /* of the gradient of S */
+    double difference_scale;           /* sqrt(den(0))/A(0) */
 } aid_tile_sums;
 
 /* All sums of the local model, which turns into the filters: kN in model->a, kR in model->b. */
@@ -169,8 +168,7 @@ void aid_multiply_modes(const float *restrict a, const float *restrict b, int64_
                         float *restrict to);
 
 /* space->window: pixels of R in, source noise of S out (times the window's pixels). */
-void aid_source_variance(const aid_subtraction *plan, const aid_tile_sums *sums,
-                         aid_workspace *space);
+void aid_source_variance(const aid_subtraction *plan, aid_workspace *space);
 /* Makes it the whole variance of the flux: sky and sources. */
 void aid_add_sky_variance(const aid_subtraction *plan, const aid_tile *tile,
                           const aid_tile_sums *sums, float *window);

@@ -55,7 +55,7 @@ static int wrap(int offset, int size)
     return offset < 0 ? offset + size : offset;
 }
 
-enum { MAX_RADIUS = 64, MAX_SIDE = 2 * MAX_RADIUS + 1 };
+enum { MAX_RADIUS = AID_PSF_MAX_RADIUS, MAX_SIDE = 2 * MAX_RADIUS + 1 };
 
 /* The spectrum of a PSF stamp whose star lies `shift` off its pixel, moved back. */
 static void stamp_spectrum(const aid_subtraction *plan, const float *stamp, int radius,

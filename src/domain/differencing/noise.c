@@ -127,7 +127,7 @@ typedef struct shared_job {
     int64_t stripe;   /* rows */
     double *products; /* [stripes][SIDE*SIDE] */
     double *pairs;
-    double *squares; /* [stripes][2] */
+    double *squares; /* [stripes][4]: sums of squares of both, and of how many pixels */
     double *far;     /* [stripes][2]: sum and pairs at lags that noise no longer reaches */
 } shared_job;
 
@@ -171,7 +171,7 @@ static aid_status shared_stripe(void *context, int64_t stripe, int worker, aid_e
         return AID_OK;
     float *science = rows + (size_t)width * SIDE;
     sky_row(job->science, y, science);
-    double *squares = job->squares + 2 * stripe;
+    double *squares = job->squares + 4 * stripe;
     for (int dy = -AID_NOISE_LAG; dy <= AID_NOISE_LAG; dy++) {
         float *reference = rows + (size_t)width * (size_t)(dy + AID_NOISE_LAG);
         sky_row(job->reference, y + dy, reference);
@@ -181,13 +181,13 @@ static aid_status shared_stripe(void *context, int64_t stripe, int worker, aid_e
             add_lag(science, reference, width, dx, &job->products[k], &job->pairs[k]);
         }
     }
-    double count = 0.0, *far = job->far + 2 * stripe;
+    double *far = job->far + 2 * stripe;
     for (int sign = -1; sign <= 1; sign += 2)
         add_lag(science, rows + (size_t)width * AID_NOISE_LAG, width, sign * FAR_LAG, &far[0],
                 &far[1]);
-    add_lag(science, science, width, 0, &squares[0], &count);
+    add_lag(science, science, width, 0, &squares[0], &squares[2]);
     float *reference = rows + (size_t)width * AID_NOISE_LAG;
-    add_lag(reference, reference, width, 0, &squares[1], &count);
+    add_lag(reference, reference, width, 0, &squares[1], &squares[3]);
     return AID_OK;
 }
 
@@ -205,13 +205,16 @@ static double mean_of_rim(const aid_noise_correlation *shared)
 
 static void conclude(const shared_job *job, int64_t stripes, aid_noise_correlation *shared)
 {
-    double square[2] = {0}, far[2] = {0}, largest = 0.0, pixels = 0.0;
+    double square[4] = {0}, far[2] = {0}, largest = 0.0, pixels = 0.0;
     for (int64_t s = 0; s < stripes; s++) {
-        square[0] += job->squares[2 * s];
-        square[1] += job->squares[2 * s + 1];
+        for (int k = 0; k < 4; k++)
+            square[k] += job->squares[4 * s + k];
         far[0] += job->far[2 * s];
         far[1] += job->far[2 * s + 1];
     }
+    double norm = square[0] > 0.0 && square[1] > 0.0
+                      ? sqrt(square[0] / square[2] * square[1] / square[3])
+                      : INFINITY;
     double plateau = far[0] / AID_MAX(far[1], 1.0); /* structure of the sky, in both images */
     for (int k = 0; k < SIDE * SIDE; k++) {
         double product = 0.0, pairs = 0.0;
@@ -219,8 +222,7 @@ static void conclude(const shared_job *job, int64_t stripes, aid_noise_correlati
             product += job->products[s * SIDE * SIDE + k];
             pairs += job->pairs[s * SIDE * SIDE + k];
         }
-        double sound = square[0] > 0.0 && square[1] > 0.0 ? sqrt(square[0] * square[1]) : INFINITY;
-        double rho = (product - plateau * pairs) / sound;
+        double rho = (product / AID_MAX(pairs, 1.0) - plateau) / norm;
         pixels = AID_MAX(pixels, pairs);
         largest = AID_MAX(largest, rho);
         shared->rho[k / SIDE][k % SIDE] =

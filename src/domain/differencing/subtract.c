@@ -43,8 +43,8 @@ static void plan_geometry(aid_subtraction *plan)
     plan->convolve_science =
         plan->science->psf.fwhm_px < clearly_sharper * plan->reference->psf.fwhm_px;
     plan->grid = aid_fft_good_size(AID_MAX(AID_SMALL_GRID_MIN, 4 * plan->psf_radius));
-    plan->tiling =
-        aid_tiling_plan(image->width, image->height, AID_MAX(20, (int)ceil(4.0 * broad)));
+    double reach = AID_MAX(4.0 * broad, plan->taper_px + 1.5 + AID_DELTA_HALF);
+    plan->tiling = aid_tiling_plan(image->width, image->height, AID_MAX(20, (int)ceil(reach)));
 }
 
 /* --------------------------------------------------------------------------------- work space ---
@@ -153,7 +153,7 @@ static aid_status subtract_tile(void *context, const aid_tile *tile, int worker,
                              (float *)space->part};
     aid_filter_modes(&in, plan->noise.modes, &out);
 
-    aid_source_variance(plan, &sums, space);
+    aid_source_variance(plan, space);
     aid_add_sky_variance(plan, tile, &sums, space->window);
     aid_tile_blend(tiling, tile, space->window, 1.0, &job->maps->variance);
     double scale = 1.0 / ((double)tiling->size * tiling->size);

@@ -67,6 +67,7 @@ static aid_status inject(const pair_run *run, aid_error *err)
     bool large = is_large(run);
     if (large)
         aid_difference_done(&result->difference);
+    int remarks = result->notes.count; /* those on the injected image are not of this run */
     aid_difference difference = {0};
     aid_candidates candidates = {0};
     aid_status status = subtract(run, &injected, &difference, err);
@@ -77,6 +78,7 @@ static aid_status inject(const pair_run *run, aid_error *err)
     aid_candidates_done(&candidates);
     aid_difference_done(&difference);
     aid_image_done(&injected.image);
+    result->notes.count = remarks;
     if (status == AID_OK && large)
         status = subtract(run, &result->science, &result->difference, err);
     return status;

@@ -36,7 +36,8 @@ typedef struct aid_process_result {
     aid_notes notes;
 } aid_process_result;
 
-/* Stages: prepare, register, resample, subtract, detect, inject. */
+/* Stages: prepare, register, resample, subtract, detect, inject. *ret_result is emptied on failure.
+ */
 AID_MUST_USE aid_status aid_process_exposure(const aid_prepare_input *science,
                                              const aid_prepare_input *reference,
                                              const aid_process_options *options, aid_pool *pool,

@@ -178,7 +178,7 @@ static double datamax(const preparation *job)
     for (int32_t y = 0; y < job->exposure->image.height; y++) {
         const float *row = aid_image_row(&job->exposure->image, y);
         for (int32_t x = 0; x < job->exposure->image.width; x++)
-            greatest = AID_MAX(greatest, (double)row[x]);
+            greatest = AID_MAX((double)row[x], greatest); /* a NaN loses */
     }
     return fabs(greatest - level) <= 1e-6 * fabs(level) ? INFINITY : level;
 }

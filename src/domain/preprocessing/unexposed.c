@@ -50,7 +50,7 @@ static void measure_cell(const aid_image *image, const aid_mask *mask, int colum
 }
 
 /* Dark cells that hang together with the border; a dark nebula within the field is sky. Passes
- * until nothing changes: at most nx + ny of them, and there are few cells. */
+ * until nothing changes: there are few cells. */
 static int spread_from_border(cells *grid, double limit)
 {
     int found = 0;
@@ -79,7 +79,7 @@ static void mark_pixels(const cells *grid, aid_mask *mask)
         int row = AID_MIN(y / CELL_PX, grid->ny - 1);
         for (int x = 0; x < mask->width; x++)
             if (grid->dark[row * grid->nx + AID_MIN(x / CELL_PX, grid->nx - 1)])
-                aid_mask_row(mask, y)[x] |= AID_MASK_NO_DATA;
+                aid_mask_row(mask, y)[x] |= AID_MASK_EDGE; /* for the growth alone */
     }
 }
 
@@ -105,5 +105,9 @@ aid_status aid_prepare_mask_unexposed(const aid_image *image, aid_mask *mask, ai
         return AID_OK;
     mark_pixels(&grid, mask);
     *ret_fraction = (double)dark / count;
-    return aid_mask_grow(mask, AID_MASK_NO_DATA, penumbra_px, AID_MASK_NO_DATA, pool, err);
+    /* Missing pixels elsewhere have no penumbra. */
+    AID_TRY(aid_mask_grow(mask, AID_MASK_EDGE, penumbra_px, AID_MASK_NO_DATA, pool, err));
+    for (int64_t i = 0; i < (int64_t)mask->width * mask->height; i++)
+        mask->data[i] &= (uint8_t)~AID_MASK_EDGE;
+    return AID_OK;
 }

@@ -438,6 +438,23 @@ TEST(noise_that_both_images_share_is_not_counted_twice)
     pair_done(&made);
 }
 
+TEST(a_copy_of_an_image_with_one_star_more_has_a_score_everywhere)
+{
+    pair made = {0};
+    render(&plain, false, &made.reference);
+    CHECK_OK(aid_image_copy(&made.reference.image, &made.science.image, &err));
+    CHECK_OK(aid_mask_init(plain.side, plain.side, &made.science.mask, &err));
+    add_star(&made.science.image, plain.fwhm_reference, 200.0, 301.0, 5000.0);
+    complete(&made.science, "science.fits", plain.noise);
+    complete(&made.reference, "reference.fits", plain.noise);
+    aid_difference d = subtract(&made, AID_METHOD_AUTO, NULL);
+    for (int i = 0; i < plain.side * plain.side; i++)
+        CHECK(d.mask.data[i] || isfinite(d.score.data[i]));
+    CHECK(aid_image_row(&d.score, 301)[200] > 20.0F);
+    aid_difference_done(&d);
+    pair_done(&made);
+}
+
 TEST(masked_pixels_carry_their_bits_and_do_not_ring)
 {
     pair made = make_pair(&plain);

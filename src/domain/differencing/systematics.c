@@ -104,24 +104,29 @@ static aid_status blur_wings(const aid_image *reference, aid_mesh *ret_mesh, aid
     return AID_OK;
 }
 
-/* Residual at the peaks of bright stars relative to their light: the relative error of the PSFs. */
+/* Residual at the peaks of bright stars relative to their light, less what their noise explains:
+ * the relative error of the PSFs. */
 static double measure_psf_error(const systematics_job *job)
 {
     const aid_photometric_match *match = &job->difference->match;
-    double *residual = malloc((size_t)AID_MAX(match->count, 1) * sizeof *residual);
+    double residual[MAX_BRIGHT], photons[MAX_BRIGHT];
     int count = 0;
-    for (int i = 0; residual && i < match->count; i++) {
+    for (int i = 0; i < match->count && count < MAX_BRIGHT; i++) {
         int x = (int)lround(match->stars[i].x), y = (int)lround(match->stars[i].y);
         if (x < 0 || y < 0 || x >= job->maps->flux.width || y >= job->maps->flux.height)
             continue;
         double light = (double)aid_image_row(&job->maps->flux_reference, y)[x];
         double variance = (double)aid_image_row(&job->maps->variance, y)[x];
-        if (light * light > 60.0 * 60.0 * variance)
-            residual[count++] = fabs((double)aid_image_row(&job->maps->flux, y)[x] / light);
+        if (light * light > 60.0 * 60.0 * variance) {
+            residual[count] = fabs((double)aid_image_row(&job->maps->flux, y)[x] / light);
+            photons[count++] = variance / (light * light);
+        }
     }
-    double error = count > 8 ? AID_SIGMA_PER_MAD * aid_median_in_place_f64(residual, count) : 0.01;
-    free(residual);
-    return AID_CLAMP(error, 0.003, 0.05);
+    if (count <= 8)
+        return 0.01;
+    double scatter = AID_SIGMA_PER_MAD * aid_median_in_place_f64(residual, count);
+    double excess = scatter * scatter - aid_median_in_place_f64(photons, count);
+    return AID_CLAMP(sqrt(AID_MAX(excess, 0.0)), 0.003, 0.05);
 }
 
 /* Excess of S^2 over V in the annulus around one star, over the mean square of the blurred light.

@@ -28,8 +28,9 @@ static aid_status prepare(const pair_run *run, const aid_prepare_input *science,
     aid_process_result *result = run->result;
     AID_TRY(aid_prepare_exposure(science, &run->options->science, run->pool, &result->notes,
                                  &result->science, err));
-    return aid_prepare_exposure(reference, &run->options->reference, run->pool, &result->notes,
-                                ret_reference, err);
+    aid_prepare_options options = run->options->reference;
+    options.skip_psf = true;
+    return aid_prepare_exposure(reference, &options, run->pool, &result->notes, ret_reference, err);
 }
 
 static aid_status subtract(const pair_run *run, const aid_exposure *science,

@@ -381,24 +381,31 @@ static aid_status find_stars(preparation *job, aid_error *err)
 }
 
 /* Without a PSF the exposure still stands: who needs one decides. */
-static aid_status build_psf(preparation *job, aid_error *err)
+aid_status aid_prepare_build_psf(aid_exposure *exposure, aid_pool *pool, aid_notes *notes,
+                                 aid_error *ret_reason, aid_error *err)
 {
-    aid_exposure *exposure = job->exposure;
     aid_psf_options options = AID_PSF_DEFAULTS;
     options.gain = exposure->gain;
-    aid_error reason = {0};
+    ret_reason->message[0] = '\0';
     aid_status status =
         aid_psf_build(&exposure->image, &exposure->mask, &exposure->noise, &exposure->stars,
-                      &options, job->pool, job->notes, &exposure->psf, &reason);
+                      &options, pool, notes, &exposure->psf, ret_reason);
     if (status == AID_ERR_NOMEM || status == AID_ERR_CANCELLED) {
         if (err)
-            *err = reason;
+            *err = *ret_reason;
         return status;
     }
-    if (status != AID_OK) {
+    if (status != AID_OK)
         exposure->psf = (aid_psf){0};
+    return AID_OK;
+}
+
+static aid_status build_psf(preparation *job, aid_error *err)
+{
+    aid_error reason;
+    AID_TRY(aid_prepare_build_psf(job->exposure, job->pool, job->notes, &reason, err));
+    if (job->exposure->psf.terms == 0)
         NOTE(job, "no PSF: %s", reason.message);
-    }
     return AID_OK;
 }
 
@@ -557,7 +564,7 @@ static aid_status prepare(preparation *job, aid_error *err)
     check_gain_on_sky(job);
     compare_with_stated_variance(job);
     note_masked(job);
-    return build_psf(job, err);
+    return job->options->skip_psf ? AID_OK : build_psf(job, err);
 }
 
 aid_status aid_prepare_exposure(const aid_prepare_input *input, const aid_prepare_options *options,

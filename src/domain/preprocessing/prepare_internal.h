@@ -110,4 +110,12 @@ double aid_prepare_header_saturation(const aid_header *header, const aid_camera 
                                      double sigma, char ret_origin[32]);
 double aid_prepare_header_zero_point(const aid_header *header, char ret_origin[32]);
 
+/* --------------------------------------------------------------------------------------- PSF */
+
+/* The PSF of the exposure's own pixels. When none can be built, exposure->psf stays empty (terms
+ * 0), *ret_reason says why, and that is no failure. */
+AID_MUST_USE aid_status aid_prepare_build_psf(aid_exposure *exposure, aid_pool *pool,
+                                              aid_notes *notes, aid_error *ret_reason,
+                                              aid_error *err);
+
 #endif

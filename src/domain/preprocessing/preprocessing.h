@@ -25,6 +25,7 @@ typedef struct aid_prepare_options { /* NaN: from the header, the camera profile
     double gain, saturation, zero_point;
     int background_cell_px;
     double star_threshold;
+    bool skip_psf; /* aid_resample_reference builds that of a reference on its new pixels */
 } aid_prepare_options;
 #define AID_PREPARE_DEFAULTS                                                                       \
     (aid_prepare_options)                                                                          \

@@ -2,7 +2,7 @@
 #include "core/base/memory.h"
 #include "core/imaging/warp.h"
 #include "domain/preprocessing/align.h"
-#include "domain/preprocessing/preprocessing.h"
+#include "domain/preprocessing/prepare_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -245,19 +245,10 @@ static void move_stars(resampling *job)
 static aid_status rebuild_psf(resampling *job, aid_error *err)
 {
     aid_exposure *to = &job->to;
-    aid_psf_options options = AID_PSF_DEFAULTS;
-    options.gain = to->gain;
-    aid_error reason = {0};
-    aid_status status = aid_psf_build(&to->image, &to->mask, &to->noise, &to->stars, &options,
-                                      job->pool, job->notes, &to->psf, &reason);
-    if (status == AID_ERR_NOMEM || status == AID_ERR_CANCELLED) {
-        if (err)
-            *err = reason;
-        return status;
-    }
-    if (status == AID_OK)
+    aid_error reason;
+    AID_TRY(aid_prepare_build_psf(to, job->pool, job->notes, &reason, err));
+    if (to->psf.terms > 0)
         return AID_OK;
-    to->psf = (aid_psf){0};
     double m[4];
     aid_transform_matrix(job->map, job->map->x0, job->map->y0, m);
     bool shift = fabs(m[0] - 1.0) < 0.02 && fabs(m[3] - 1.0) < 0.02 && fabs(m[1]) < 0.02 &&
@@ -304,6 +295,24 @@ static aid_status resample(resampling *job, aid_error *err)
     return rebuild_psf(job, err);
 }
 
+/* The pixels stay as they are; the PSF is built where preparation has left it out. */
+static aid_status hand_through(aid_exposure *take_reference, aid_pool *pool, aid_notes *notes,
+                               aid_exposure *ret_reference, aid_error *err)
+{
+    aid_error reason = {0};
+    aid_status status = AID_OK;
+    if (take_reference->psf.terms == 0)
+        status = aid_prepare_build_psf(take_reference, pool, notes, &reason, err);
+    if (status != AID_OK) {
+        aid_exposure_done(take_reference);
+        return status;
+    }
+    if (reason.message[0] && take_reference->psf.terms == 0)
+        aid_note_add(notes, "resample", "no PSF of %s: %s", take_reference->name, reason.message);
+    *ret_reference = *take_reference;
+    return AID_OK;
+}
+
 aid_status aid_resample_reference(aid_exposure *take_reference,
                                   const aid_registration *registration, const aid_exposure *science,
                                   aid_pool *pool, aid_notes *notes, aid_exposure *ret_reference,
@@ -314,8 +323,7 @@ aid_status aid_resample_reference(aid_exposure *take_reference,
     if (is_identity(&registration->transform, &from.image, &science->image)) {
         aid_wcs_free(from.wcs);
         from.wcs = NULL;
-        *ret_reference = from;
-        return AID_OK;
+        return hand_through(&from, pool, notes, ret_reference, err);
     }
     resampling job = {.from = &from,
                       .map = &registration->transform,

@@ -2,7 +2,7 @@
 #ifndef AID_DOMAIN_PREPROCESSING_PREPARE_INTERNAL_H
 #define AID_DOMAIN_PREPROCESSING_PREPARE_INTERNAL_H
 
-#include "domain/preprocessing/camera.h"
+#include "domain/calibration/camera.h"
 #include "domain/preprocessing/preprocessing.h"
 
 #define AID_PREPARE_STAGE "prepare"

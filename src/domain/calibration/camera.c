@@ -1,4 +1,4 @@
-#include "domain/preprocessing/camera.h"
+#include "domain/calibration/camera.h"
 
 #include "core/base/macros.h"
 

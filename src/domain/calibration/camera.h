@@ -1,6 +1,6 @@
 /* What is known about cameras whose headers do not tell, or do not tell the truth. */
-#ifndef AID_DOMAIN_PREPROCESSING_CAMERA_H
-#define AID_DOMAIN_PREPROCESSING_CAMERA_H
+#ifndef AID_DOMAIN_CALIBRATION_CAMERA_H
+#define AID_DOMAIN_CALIBRATION_CAMERA_H
 
 #include "core/base/header.h"
 

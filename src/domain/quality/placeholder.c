@@ -1,0 +1,2 @@
+/* Until the first file of this module. */
+typedef int aid_placeholder;

@@ -43,11 +43,12 @@ static void *allocate(void *context, size_t size)
 
 static const char doubt[] = "x.fits: the decoder gave a reply that cannot be right";
 
-static void decode(const uint8_t *data, size_t size, bool mask_alone)
+static void decode(const uint8_t *data, size_t size, aid_fits_parts parts)
 {
     reply_block block = {0};
     aid_fits_reply_memory memory = {allocate, &block};
-    aid_fits_request request = {.mask_alone = mask_alone};
+    aid_fits_request request = {.mask_alone = parts == AID_FITS_PARTS_MASK,
+                                .header_alone = parts == AID_FITS_PARTS_HEADER};
     aid_error err;
     if (aid_fits_decode(data, size, &request, &memory, &err) != AID_OK)
         abort();
@@ -55,7 +56,7 @@ static void decode(const uint8_t *data, size_t size, bool mask_alone)
     if (descriptor < 0 || write(descriptor, block.bytes, block.size) != (ssize_t)block.size)
         abort();
     aid_fits_image image;
-    aid_status status = aid_fits_reply_take(descriptor, "x.fits", mask_alone, &image, &err);
+    aid_status status = aid_fits_reply_take(descriptor, "x.fits", parts, &image, &err);
     if (status == AID_OK)
         aid_fits_image_done(&image);
     else if (!strncmp(err.message, doubt, sizeof doubt - 1)) {
@@ -68,8 +69,9 @@ static void decode(const uint8_t *data, size_t size, bool mask_alone)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    decode(data, size, false);
-    decode(data, size, true);
+    decode(data, size, AID_FITS_PARTS_IMAGE);
+    decode(data, size, AID_FITS_PARTS_MASK);
+    decode(data, size, AID_FITS_PARTS_HEADER);
     return 0;
 }
 

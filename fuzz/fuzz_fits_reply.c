@@ -10,11 +10,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What was accepted is within all limits. */
-static void must_be_sound(const aid_fits_image *image, bool mask_alone)
+static void must_be_sound(const aid_fits_image *image, aid_fits_parts parts)
 {
     int64_t pixels = (int64_t)image->image.width * image->image.height;
     bool sound = image->header.count <= AID_MAX_HEADER_CARDS && image->hdu < AID_MAX_HDUS;
-    sound = sound && (mask_alone ? image->mask.data != NULL : image->image.data != NULL);
+    sound = sound && (image->mask.data != NULL || parts != AID_FITS_PARTS_MASK);
+    sound = sound && (image->image.data != NULL) == (parts == AID_FITS_PARTS_IMAGE);
     for (int64_t i = 0; i < pixels; i++)
         sound = sound && !isinf(image->image.data[i]);
     if (!sound)
@@ -26,12 +27,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int descriptor = memfd_create("reply", MFD_CLOEXEC);
     if (descriptor < 0 || write(descriptor, data, size) != (ssize_t)size)
         abort();
-    for (int mask_alone = 0; mask_alone < 2; mask_alone++) {
+    for (int parts = AID_FITS_PARTS_IMAGE; parts <= AID_FITS_PARTS_HEADER; parts++) {
         aid_error err;
         aid_fits_image image;
-        if (aid_fits_reply_take(descriptor, "x.fits", mask_alone, &image, &err) != AID_OK)
+        if (aid_fits_reply_take(descriptor, "x.fits", (aid_fits_parts)parts, &image, &err) !=
+            AID_OK)
             continue;
-        must_be_sound(&image, mask_alone);
+        must_be_sound(&image, (aid_fits_parts)parts);
         aid_fits_image_done(&image);
     }
     close(descriptor);

@@ -71,7 +71,7 @@ static aid_status decode_descriptor(const aid_fits_request *request, aid_error *
     return aid_fits_decode(bytes, size, request, &memory, err);
 }
 
-/* argv: program, verb, "image" | "image-alone" | "mask", HDU. */
+/* argv: program, verb, "image" | "image-alone" | "mask" | "header", HDU. */
 void aid_fits_decoder_main(int argc, char **argv)
 {
     is_ready = true;
@@ -82,7 +82,8 @@ void aid_fits_decoder_main(int argc, char **argv)
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* no decoder outlives who waits for it */
     aid_fits_request request = {.hdu = argv[3],
                                 .skip_companions = !strcmp(argv[2], "image-alone"),
-                                .mask_alone = !strcmp(argv[2], "mask")};
+                                .mask_alone = !strcmp(argv[2], "mask"),
+                                .header_alone = !strcmp(argv[2], "header")};
     aid_error err;
     _exit(decode_descriptor(&request, &err) == AID_OK ? 0 : EXIT_WITHOUT_REPLY);
 }
@@ -146,6 +147,7 @@ aid_status aid_fits_child_start(int file, int reply, const aid_fits_request *req
     assert(is_ready && "aid_fits_decoder_main must be called first thing in main()");
     assert(file >= AID_FITS_CHILD_DESCRIPTORS && reply >= AID_FITS_CHILD_DESCRIPTORS);
     const char *mode = request->mask_alone        ? "mask"
+                       : request->header_alone    ? "header"
                        : request->skip_companions ? "image-alone"
                                                   : "image";
     char words[ARGUMENTS - 1][128];

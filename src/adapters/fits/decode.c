@@ -183,7 +183,7 @@ static aid_status open_image(decoding *job, const aid_fits_request *request, aid
     int index;
     AID_TRY(aid_fits_choose_image(job->layout, request->hdu, &index, err));
     job->choice = (aid_fits_choice){.image = index, .variance = -1, .mask = -1};
-    if (!request->skip_companions)
+    if (!request->skip_companions && !request->header_alone)
         job->choice = aid_fits_choose_companions(job->layout, index);
     AID_TRY(open_hdu(job, index, &job->image, err));
     AID_TRY(open_hdu(job, job->choice.variance, &job->variance, err));
@@ -193,14 +193,14 @@ static aid_status open_image(decoding *job, const aid_fits_request *request, aid
 /* -------------------------------------------------------------------------------------- the reply
  */
 
-static void describe(decoding *job, bool mask_alone)
+static void describe(decoding *job, const aid_fits_request *request)
 {
     const aid_fits_hdu *hdu = &job->layout->hdus[job->choice.image];
-    const aid_fits_pixels *pixels = mask_alone ? &job->mask : &job->image;
+    const aid_fits_pixels *pixels = request->mask_alone ? &job->mask : &job->image;
     aid_fits_reply *reply = &job->reply;
     reply->width = pixels->width;
     reply->height = pixels->height;
-    reply->has_image = !mask_alone;
+    reply->has_image = !request->mask_alone && !request->header_alone;
     reply->has_variance = job->choice.variance >= 0;
     reply->has_mask = job->choice.mask >= 0;
     reply->hdu = job->choice.image;
@@ -244,7 +244,7 @@ static aid_status decode(decoding *job, const uint8_t *bytes, size_t size,
     AID_TRY(in_hdu(
         aid_fits_reply_cards_collect(&job->bytes, job->layout, job->choice.image, &job->cards, err),
         job->choice.image, err));
-    describe(job, request->mask_alone);
+    describe(job, request);
     uint64_t total = aid_fits_reply_measure(&job->reply).total;
     job->block = memory->allocate(memory->context, total);
     if (!job->block)

@@ -11,6 +11,7 @@
 void aid_fits_decoder_main(int argc, char **argv);
 
 typedef struct aid_fits_image {
+    int32_t width, height; /* of the image, px; also where its pixels were not asked for */
     aid_image image; /* physical values: BSCALE and BZERO applied; what is BLANK, NaN or infinite is
                       * NaN; 32-bit and 64-bit numbers are rounded to the nearest float */
     aid_image
@@ -32,6 +33,8 @@ typedef struct aid_fits_image {
 typedef struct aid_fits_read_options {
     const char *hdu; /* NULL: first 2-D image; number (0-based), EXTNAME, or "EXTNAME,EXTVER" */
     bool skip_companions; /* do not look for variance and mask extensions */
+    bool headers_only;    /* leave image, variance and mask empty: the file is still walked through
+                           * to its end and hashed, but no pixel is decoded */
 } aid_fits_read_options;
 #define AID_FITS_READ_DEFAULTS                                                                     \
     (aid_fits_read_options)                                                                        \

@@ -128,9 +128,12 @@ static aid_status read_file(const char *path, const aid_fits_request *request,
     input_file input;
     aid_fits_image image;
     char sha256[65];
+    aid_fits_parts parts = request->mask_alone     ? AID_FITS_PARTS_MASK
+                           : request->header_alone ? AID_FITS_PARTS_HEADER
+                                                   : AID_FITS_PARTS_IMAGE;
     AID_TRY(open_input(path, &input, err));
     AID_TRY(decode(&input, request, sha256, err));
-    AID_TRY(aid_fits_reply_take(input.reply, input.name, request->mask_alone, &image, err));
+    AID_TRY(aid_fits_reply_take(input.reply, input.name, parts, &image, err));
     memcpy(image.sha256, sha256, sizeof image.sha256);
     *ret_image = image;
     return AID_OK;
@@ -143,6 +146,7 @@ aid_status aid_fits_read(const char *path, const aid_fits_read_options *options,
     if (options) {
         request.hdu = options->hdu;
         request.skip_companions = options->skip_companions;
+        request.header_alone = options->headers_only;
     }
     return read_file(path, &request, ret_image, err);
 }

@@ -70,7 +70,7 @@ static bool is_text(const char *text, size_t size)
     return length < size && is_printable(text, length);
 }
 
-static aid_status check_shape(const aid_fits_reply *reply, const char *name, bool mask_alone,
+static aid_status check_shape(const aid_fits_reply *reply, const char *name, aid_fits_parts asked,
                               aid_error *err)
 {
     if (reply->width < 1 || reply->height < 1 || reply->width > AID_MAX_IMAGE_SIDE ||
@@ -78,17 +78,18 @@ static aid_status check_shape(const aid_fits_reply *reply, const char *name, boo
         (int64_t)reply->width * reply->height > AID_MAX_IMAGE_PIXELS)
         return refuse(name, "its shape", err);
     bool parts = (uint32_t)reply->has_variance <= 1 && (uint32_t)reply->has_mask <= 1;
-    if (mask_alone)
-        parts = parts && reply->has_image == 0 && reply->has_variance == 0 && reply->has_mask == 1;
-    else
+    if (asked == AID_FITS_PARTS_IMAGE)
         parts = parts && reply->has_image == 1;
+    else
+        parts = parts && reply->has_image == 0 && reply->has_variance == 0 &&
+                reply->has_mask == (asked == AID_FITS_PARTS_MASK);
     return parts ? AID_OK : refuse(name, "its parts", err);
 }
 
-static aid_status check_reply(const aid_fits_reply *reply, const char *name, bool mask_alone,
+static aid_status check_reply(const aid_fits_reply *reply, const char *name, aid_fits_parts parts,
                               uint64_t size, aid_error *err)
 {
-    AID_TRY(check_shape(reply, name, mask_alone, err));
+    AID_TRY(check_shape(reply, name, parts, err));
     const int32_t known[] = {8, 16, 32, 64, -32, -64};
     bool is_known = false;
     for (size_t i = 0; i < AID_COUNT_OF(known); i++)
@@ -217,7 +218,7 @@ static aid_status take_cards(int descriptor, const aid_fits_reply *reply, uint64
  */
 
 static aid_status take_parts(int descriptor, const aid_fits_reply *reply, const char *name,
-                             bool mask_alone, aid_fits_image *image, aid_error *err)
+                             aid_fits_parts parts, aid_fits_image *image, aid_error *err)
 {
     aid_fits_reply_extent extent = aid_fits_reply_measure(reply);
     if (reply->has_image)
@@ -228,12 +229,12 @@ static aid_status take_parts(int descriptor, const aid_fits_reply *reply, const 
         AID_TRY(take_mask(descriptor, reply, extent.mask, name, &image->mask, err));
     const uint8_t known =
         AID_MASK_BAD | AID_MASK_SATURATED | AID_MASK_COSMIC_RAY | AID_MASK_NO_DATA | AID_MASK_EDGE;
-    if (!mask_alone && (bits_of(&image->mask) & ~known))
+    if (parts != AID_FITS_PARTS_MASK && (bits_of(&image->mask) & ~known))
         return refuse(name, "its mask", err);
     return take_cards(descriptor, reply, extent.cards, name, &image->header, err);
 }
 
-aid_status aid_fits_reply_take(int descriptor, const char *name, bool mask_alone,
+aid_status aid_fits_reply_take(int descriptor, const char *name, aid_fits_parts parts,
                                aid_fits_image *ret_image, aid_error *err)
 {
     struct stat file;
@@ -245,11 +246,15 @@ aid_status aid_fits_reply_take(int descriptor, const char *name, bool mask_alone
         return refuse(name, "it does not begin like one", err);
     if (reply.status != AID_OK)
         return forward_failure(&reply, name, err);
-    AID_TRY(check_reply(&reply, name, mask_alone, (uint64_t)file.st_size, err));
-    aid_fits_image image = {
-        .hdu = reply.hdu, .bitpix = reply.bitpix, .bscale = reply.bscale, .bzero = reply.bzero};
+    AID_TRY(check_reply(&reply, name, parts, (uint64_t)file.st_size, err));
+    aid_fits_image image = {.width = reply.width,
+                            .height = reply.height,
+                            .hdu = reply.hdu,
+                            .bitpix = reply.bitpix,
+                            .bscale = reply.bscale,
+                            .bzero = reply.bzero};
     memcpy(image.hdu_name, reply.hdu_name, sizeof image.hdu_name);
-    aid_status status = take_parts(descriptor, &reply, name, mask_alone, &image, err);
+    aid_status status = take_parts(descriptor, &reply, name, parts, &image, err);
     if (status != AID_OK) {
         aid_fits_image_done(&image);
         return status;

@@ -36,10 +36,17 @@ typedef struct aid_fits_reply_extent {
 /* From has_*, width, height and cards_size, which the caller has checked or made. */
 aid_fits_reply_extent aid_fits_reply_measure(const aid_fits_reply *reply);
 
+/* What a reply was asked for. */
+typedef enum aid_fits_parts {
+    AID_FITS_PARTS_IMAGE, /* and what belongs to it */
+    AID_FITS_PARTS_MASK,  /* a mask alone */
+    AID_FITS_PARTS_HEADER /* no pixels */
+} aid_fits_parts;
+
 /* Reads and checks the whole reply. `name` is the file's name for messages. The decoder's own error
  * comes back with its status and "name: " before it. A mask has any bits where the reply was asked
  * for a mask alone, and otherwise the AID_MASK_* of an exposure. sha256 is left empty. */
-AID_MUST_USE aid_status aid_fits_reply_take(int descriptor, const char *name, bool mask_alone,
+AID_MUST_USE aid_status aid_fits_reply_take(int descriptor, const char *name, aid_fits_parts parts,
                                             aid_fits_image *ret_image, aid_error *err);
 
 #endif

@@ -36,13 +36,13 @@ static inline reply_block decode_to_block(const uint8_t *bytes, size_t size,
     return block;
 }
 
-static inline aid_status take_block(const reply_block *block, bool mask_alone,
+static inline aid_status take_block(const reply_block *block, aid_fits_parts parts,
                                     aid_fits_image *ret_image, aid_error *err)
 {
     int descriptor = memfd_create("reply", MFD_CLOEXEC);
     if (descriptor < 0 || pwrite(descriptor, block->bytes, block->size, 0) != (ssize_t)block->size)
         abort();
-    aid_status status = aid_fits_reply_take(descriptor, "x.fits", mask_alone, ret_image, err);
+    aid_status status = aid_fits_reply_take(descriptor, "x.fits", parts, ret_image, err);
     close(descriptor);
     return status;
 }
@@ -57,7 +57,10 @@ static inline aid_status decode_here(const uint8_t *bytes, size_t size,
         abort();
     memcpy(copy, bytes, size);
     reply_block block = decode_to_block(copy, size, request);
-    aid_status status = take_block(&block, request->mask_alone, ret_image, err);
+    aid_fits_parts parts = request->mask_alone     ? AID_FITS_PARTS_MASK
+                           : request->header_alone ? AID_FITS_PARTS_HEADER
+                                                   : AID_FITS_PARTS_IMAGE;
+    aid_status status = take_block(&block, parts, ret_image, err);
     free(block.bytes);
     free(copy);
     return status;

@@ -702,6 +702,29 @@ TEST(a_file_is_read_by_the_child_with_everything_in_it_and_its_hash)
     naive_free(&file);
 }
 
+TEST(headers_alone_come_with_the_shape_and_the_hash_and_without_pixels)
+{
+    naive_fits file = two_chips();
+    const char *path = put_file("chips.fits", file.bytes, file.size);
+    aid_fits_read_options options = AID_FITS_READ_DEFAULTS;
+    aid_fits_image whole, header;
+    CHECK_OK(aid_fits_read(path, &options, &whole, &err));
+    options.headers_only = true;
+    CHECK_OK(aid_fits_read(path, &options, &header, &err));
+    CHECK(!header.image.data && !header.variance.data && !header.mask.data);
+    CHECK(header.width == whole.image.width && header.height == whole.image.height);
+    CHECK_EQUAL(header.hdu, whole.hdu);
+    CHECK_EQUAL(header.header.count, whole.header.count);
+    for (int i = 0; i < header.header.count; i++)
+        CHECK_TEXT(header.header.cards[i].value, whole.header.cards[i].value);
+    CHECK_TEXT(header.sha256, whole.sha256);
+    aid_fits_image_done(&whole);
+    aid_fits_image_done(&header);
+    path = put_file("short.fits", file.bytes, file.size - 2880);
+    CHECK_REFUSED(aid_fits_read(path, &options, &header, &err), AID_ERR_INVALID, "short.fits");
+    naive_free(&file);
+}
+
 TEST(a_mask_file_keeps_its_low_bytes_and_has_the_image_s_shape)
 {
     const double values[] = {0, 1, 2, 255, 256, 259};

@@ -80,7 +80,7 @@ typedef struct aid_injected {
     double x, y;      /* 0-based px of the science image */
     double flux, snr; /* snr = flux / flux_err at that place */
     bool near_source;
-    bool found;                     /* an unflagged positive candidate within 2.5 px */
+    bool found;                     /* an unflagged positive candidate within 2.5 px or .6 FWHM */
     double flux_found, score_found; /* NaN when not found */
 } aid_injected;
 
@@ -91,6 +91,7 @@ typedef struct aid_completeness_bin {
 
 enum { AID_COMPLETENESS_BINS = 8 };
 typedef struct aid_injection {
+    double fwhm_px; /* of the science image's PSF */
     int count;
     aid_injected *items;
     aid_completeness_bin bins[AID_COMPLETENESS_BINS];
@@ -102,9 +103,9 @@ typedef struct aid_injection {
 } aid_injection;
 void aid_injection_done(aid_injection *injection);
 
-/* Chooses `count` places and fluxes (S/N 3 to 16, 30 % near sources) by `seed`, keeping 22 px from
- * one another and away from masked pixels, and adds them with their photon noise to a copy of the
- * science image: *ret_image. */
+/* Chooses `count` places and fluxes (S/N 3 to 16, 30 % near sources) by `seed`, keeping 22 px
+ * or 6 FWHM from one another and away from masked pixels, and adds them with their photon noise to
+ * a copy of the science image: *ret_image. */
 AID_MUST_USE aid_status aid_inject(const aid_exposure *science, const aid_exposure *reference,
                                    const aid_difference *difference, int count, uint64_t seed,
                                    aid_injection *ret_injection, aid_image *ret_image,

@@ -86,28 +86,42 @@ static int by_significance(const void *a, const void *b)
     return p->j != q->j ? (p->j < q->j ? -1 : 1) : (p->i > q->i) - (p->i < q->i);
 }
 
-static int collect_peaks(const aid_broad_maps *maps, double threshold, broad_peak *peaks)
+/* All peaks that fit into `capacity`, in reading order; how many there are. */
+static int64_t find_peaks(const aid_broad_maps *maps, double threshold, broad_peak *peaks,
+                          int64_t capacity)
 {
-    int count = 0;
+    int64_t count = 0;
     for (int s = 0; s + 1 < maps->count; s++) {
         const aid_broad_scale *scale = &maps->scales[s];
         int radius = AID_MAX((int)lround(0.5 * scale->fwhm_px / scale->bin), 1);
         for (int j = 0; j < scale->score.height; j++)
             for (int i = 0; i < scale->score.width; i++) {
                 float value = aid_image_row(&scale->score, j)[i];
-                if (!(fabsf(value) > (float)threshold) ||
-                    !aid_is_peak(&scale->score, i, j, radius) || count == MOST_PEAKS)
+                if (!(fabsf(value) > (float)threshold) || !aid_is_peak(&scale->score, i, j, radius))
                     continue;
-                peaks[count++] = (broad_peak){.scale = s,
-                                              .i = i,
-                                              .j = j,
-                                              .x = (i + 0.5) * scale->bin - 0.5,
-                                              .y = (j + 0.5) * scale->bin - 0.5,
-                                              .score = (double)value};
+                if (count++ >= capacity)
+                    continue;
+                peaks[count - 1] = (broad_peak){.scale = s,
+                                                .i = i,
+                                                .j = j,
+                                                .x = (i + 0.5) * scale->bin - 0.5,
+                                                .y = (j + 0.5) * scale->bin - 0.5,
+                                                .score = (double)value};
             }
     }
-    qsort(peaks, (size_t)count, sizeof *peaks, by_significance);
     return count;
+}
+
+/* The most significant ones, those first, at most MOST_PEAKS. */
+static aid_status collect_peaks(const aid_broad_maps *maps, double threshold,
+                                broad_peak **ret_peaks, int *ret_count, aid_error *err)
+{
+    int64_t count = find_peaks(maps, threshold, NULL, 0);
+    AID_TRY(aid_new_array((size_t)count + 1, sizeof **ret_peaks, "extended", ret_peaks, err));
+    (void)find_peaks(maps, threshold, *ret_peaks, count);
+    qsort(*ret_peaks, (size_t)count, sizeof **ret_peaks, by_significance);
+    *ret_count = (int)AID_MIN(count, MOST_PEAKS);
+    return AID_OK;
 }
 
 /* The widest scale responds more strongly: structure of the sky, not a source. */
@@ -336,11 +350,10 @@ aid_status aid_extended_find(const aid_scene *scene, double threshold, aid_pool 
     aid_hole *holes = NULL;
     AID_CLEANUP(aid_free_pointer)
     broad_peak *peaks = NULL;
-    int hole_count;
+    int hole_count, count;
     AID_TRY(find_holes(scene, found, &holes, &hole_count, err));
     AID_TRY(aid_broad_maps_make(scene, holes, hole_count, pool, &maps, err));
-    AID_TRY(aid_new_array(MOST_PEAKS, sizeof *peaks, "extended", &peaks, err));
-    int count = collect_peaks(&maps, AID_MAX(threshold, least_score), peaks);
+    AID_TRY(collect_peaks(&maps, AID_MAX(threshold, least_score), &peaks, &count, err));
     aid_candidate *items =
         realloc(found->items, (size_t)(found->count + count + 1) * sizeof *items);
     if (!items)

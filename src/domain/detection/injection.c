@@ -10,8 +10,10 @@
 
 static const double min_snr = 3.0, max_snr = 16.0;
 static const double near_source_share = 0.3;
-static const double separation_px = 22.0;
-static const double match_px = 2.5;
+/* In pixels, and for broad seeing in FWHM: whichever is more. */
+static const double separation_px = 22.0, separation_fwhm = 6.0;
+static const double match_px = 2.5, match_fwhm = 0.6;
+static const double near_px = 3.0;
 static const double bin_edges[AID_COMPLETENESS_BINS + 1] = {3, 4, 5, 6, 7, 8, 10, 12, 16};
 
 void aid_injection_done(aid_injection *injection)
@@ -27,7 +29,8 @@ static bool place_is_free(const aid_injection *injection, const aid_difference *
                           double x, double y)
 {
     const aid_mask *mask = &difference->mask;
-    int margin = (int)ceil(separation_px), cx = (int)lround(x), cy = (int)lround(y);
+    double separation = AID_MAX(separation_px, separation_fwhm * injection->fwhm_px);
+    int margin = (int)ceil(separation), cx = (int)lround(x), cy = (int)lround(y);
     if (cx < margin || cy < margin || cx >= mask->width - margin || cy >= mask->height - margin)
         return false;
     for (int dy = -3; dy <= 3; dy++)
@@ -35,20 +38,21 @@ static bool place_is_free(const aid_injection *injection, const aid_difference *
             if (aid_mask_row(mask, cy + dy)[cx + dx])
                 return false;
     for (int i = 0; i < injection->count; i++)
-        if (hypot(injection->items[i].x - x, injection->items[i].y - y) < separation_px)
+        if (hypot(injection->items[i].x - x, injection->items[i].y - y) < separation)
             return false;
     return true;
 }
 
-static void draw_place(const aid_exposure *reference, aid_random *random, double *ret_x,
-                       double *ret_y, bool *ret_near)
+static void draw_place(const aid_exposure *reference, double fwhm_px, aid_random *random,
+                       double *ret_x, double *ret_y, bool *ret_near)
 {
+    double spread = AID_MAX(near_px, fwhm_px);
     *ret_near = reference->stars.count > 0 && aid_random_uniform(random) < near_source_share;
     if (*ret_near) {
         int k = (int)(aid_random_uniform(random) * reference->stars.count);
         const aid_star *star = &reference->stars.items[AID_MIN(k, reference->stars.count - 1)];
-        *ret_x = star->x + 3.0 * aid_random_normal(random);
-        *ret_y = star->y + 3.0 * aid_random_normal(random);
+        *ret_x = star->x + spread * aid_random_normal(random);
+        *ret_y = star->y + spread * aid_random_normal(random);
     } else {
         *ret_x = aid_random_uniform(random) * reference->image.width;
         *ret_y = aid_random_uniform(random) * reference->image.height;
@@ -61,7 +65,7 @@ static void choose_places(const aid_exposure *reference, const aid_difference *d
     for (int tries = 0; injection->count < count && tries < 60 * count; tries++) {
         double x, y;
         bool near;
-        draw_place(reference, random, &x, &y, &near);
+        draw_place(reference, injection->fwhm_px, random, &x, &y, &near);
         double snr = min_snr + (max_snr - min_snr) * aid_random_uniform(random);
         if (!place_is_free(injection, difference, x, y))
             continue;
@@ -110,7 +114,7 @@ aid_status aid_inject(const aid_exposure *science, const aid_exposure *reference
     if (count < 1 || count > 100000)
         AID_FAIL(err, AID_ERR_INVALID, "inject: %d sources are not between 1 and 100000", count);
     aid_random random = aid_random_seeded(seed, 0);
-    aid_injection injection = {0};
+    aid_injection injection = {.fwhm_px = science->psf.fwhm_px};
     aid_image image;
     AID_TRY(
         aid_new_array((size_t)count, sizeof *injection.items, "injection", &injection.items, err));
@@ -141,9 +145,9 @@ static bool near_any(const aid_candidates *candidates, double x, double y, doubl
     return false;
 }
 
-static void match_source(aid_injected *source, const aid_candidates *found)
+static void match_source(aid_injected *source, double radius_px, const aid_candidates *found)
 {
-    double nearest = match_px;
+    double nearest = radius_px;
     for (int i = 0; i < found->count; i++) {
         const aid_candidate *candidate = &found->items[i];
         double distance = hypot(candidate->x - 1.0 - source->x, candidate->y - 1.0 - source->y);
@@ -217,12 +221,13 @@ void aid_injection_score(aid_injection *injection, const aid_candidates *found,
                          const aid_candidates *before, const aid_difference *difference)
 {
     double *bias = malloc((size_t)AID_MAX(injection->count, 1) * sizeof *bias);
+    double radius = AID_MAX(match_px, match_fwhm * injection->fwhm_px);
     int measured = 0, kept = 0;
     for (int i = 0; i < injection->count; i++) {
         aid_injected source = injection->items[i];
-        if (near_any(before, source.x, source.y, 2.0 * match_px))
+        if (near_any(before, source.x, source.y, 2.0 * radius))
             continue; /* something real or false was there already */
-        match_source(&source, found);
+        match_source(&source, radius, found);
         if (bias && source.found && source.snr > 9.0)
             bias[measured++] = source.flux_found / source.flux - 1.0;
         injection->items[kept++] = source;

@@ -4,6 +4,7 @@
 #include "adapters/files/files.h"
 #include "core/base/memory.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,8 @@ struct aid_output_folder {
     const char *const *names;
     int lock;        /* descriptor of the hidden folder, locked */
     size_t existing; /* bytes of `path` that were there before */
+    int subfolders;
+    char subfolder[AID_MAX_SUBFOLDERS][64]; /* "raw" of "raw/bias_1.fits" */
 };
 
 /* For the signal handler; a program has one at a time. */
@@ -120,9 +123,35 @@ static void remove_parents(const aid_output_folder *folder)
             return;
 }
 
+static void list_subfolders(aid_output_folder *folder)
+{
+    for (const char *const *name = folder->names; *name; name++) {
+        const char *slash = strchr(*name, '/');
+        char found[sizeof folder->subfolder[0]];
+        if (!slash)
+            continue;
+        assert(!strchr(slash + 1, '/') && (size_t)(slash - *name) < sizeof found);
+        snprintf(found, sizeof found, "%.*s", (int)(slash - *name), *name);
+        int i = 0;
+        while (i < folder->subfolders && strcmp(folder->subfolder[i], found) != 0)
+            i++;
+        if (i < folder->subfolders)
+            continue;
+        assert(folder->subfolders < AID_MAX_SUBFOLDERS);
+        memcpy(folder->subfolder[folder->subfolders++], found, sizeof found);
+    }
+}
+
 /* A folder that is called like one of our files is nothing that we could replace. */
 static aid_status check_names(const aid_output_folder *folder, aid_error *err)
 {
+    for (int i = 0; i < folder->subfolders; i++) {
+        char path[AID_MAX_PATH];
+        struct stat status;
+        aid_output_folder_final_path(folder, folder->subfolder[i], path);
+        if (lstat(path, &status) == 0 && !S_ISDIR(status.st_mode))
+            AID_FAIL(err, AID_ERR_USAGE, "%s: exists and is not a folder", path);
+    }
     for (const char *const *name = folder->names; *name; name++) {
         char path[AID_MAX_PATH];
         struct stat status;
@@ -133,21 +162,45 @@ static aid_status check_names(const aid_output_folder *folder, aid_error *err)
     return AID_OK;
 }
 
-/* Files of ours, and what their writers leave when they are killed (.name.XXXXXX.part). */
-static bool is_ours(const aid_output_folder *folder, const char *entry)
+/* The name without "raw/" where it lies in that subfolder (NULL: in none); NULL where it does not.
+ */
+static const char *name_within(const char *name, const char *subfolder)
 {
-    for (const char *const *name = folder->names; *name; name++) {
-        size_t length = strlen(*name), whole = strlen(entry);
-        bool part = entry[0] == '.' && !strncmp(entry + 1, *name, length) && whole > 5 &&
+    if (!subfolder)
+        return strchr(name, '/') ? NULL : name;
+    size_t length = strlen(subfolder);
+    return !strncmp(name, subfolder, length) && name[length] == '/' ? name + length + 1 : NULL;
+}
+
+/* Files of ours, and what their writers leave when they are killed (.name.XXXXXX.part). */
+static bool is_ours(const aid_output_folder *folder, const char *subfolder, const char *entry)
+{
+    for (const char *const *names = folder->names; *names; names++) {
+        const char *name = name_within(*names, subfolder);
+        if (!name)
+            continue;
+        size_t length = strlen(name), whole = strlen(entry);
+        bool part = entry[0] == '.' && !strncmp(entry + 1, name, length) && whole > 5 &&
                     !strcmp(entry + whole - 5, ".part");
-        if (part || !strcmp(*name, entry))
+        if (part || !strcmp(name, entry))
             return true;
     }
     return false;
 }
 
-/* Removes our files from a folder, or only asks whether there are others. */
-static bool sweep(const aid_output_folder *folder, const char *path, bool remove_files)
+static bool is_subfolder(const aid_output_folder *folder, int parent, const char *entry)
+{
+    struct stat status;
+    for (int i = 0; i < folder->subfolders; i++)
+        if (!strcmp(folder->subfolder[i], entry))
+            return !fstatat(parent, entry, &status, AT_SYMLINK_NOFOLLOW) && S_ISDIR(status.st_mode);
+    return false;
+}
+
+/* Removes our files from a folder (`subfolder` of the results, NULL: the results' own), or only
+ * asks whether there are others. */
+static bool sweep_one(const aid_output_folder *folder, const char *path, const char *subfolder,
+                      bool remove_files)
 {
     DIR *list = opendir(path);
     if (!list)
@@ -155,15 +208,47 @@ static bool sweep(const aid_output_folder *folder, const char *path, bool remove
     bool only_ours = true;
     for (struct dirent *entry; (entry = readdir(list));) {
         const char *name = entry->d_name;
-        if (!strcmp(name, ".") || !strcmp(name, ".."))
+        if (!strcmp(name, ".") || !strcmp(name, "..") ||
+            (!subfolder && is_subfolder(folder, dirfd(list), name)))
             continue;
-        if (!is_ours(folder, name))
+        if (!is_ours(folder, subfolder, name))
             only_ours = false;
         else if (remove_files)
             unlinkat(dirfd(list), name, 0);
     }
     closedir(list);
     return only_ours;
+}
+
+static bool sweep(const aid_output_folder *folder, const char *path, bool remove_files)
+{
+    bool only_ours = true;
+    for (int i = 0; i < folder->subfolders; i++) {
+        char below[AID_MAX_PATH];
+        struct stat status;
+        int n = snprintf(below, sizeof below, "%s/%s", path, folder->subfolder[i]);
+        if (n >= AID_MAX_PATH || lstat(below, &status) || !S_ISDIR(status.st_mode))
+            continue;
+        only_ours = sweep_one(folder, below, folder->subfolder[i], remove_files) && only_ours;
+        if (remove_files)
+            rmdir(below);
+    }
+    return sweep_one(folder, path, NULL, remove_files) && only_ours;
+}
+
+static aid_status make_subfolders(const aid_output_folder *folder, aid_error *err)
+{
+    for (int i = 0; i < folder->subfolders; i++)
+        if (mkdirat(folder->lock, folder->subfolder[i], 0777) && errno != EEXIST)
+            return failure(folder->path, "cannot create a folder in it", err);
+    return AID_OK;
+}
+
+/* Those in which there is nothing. Async-signal-safe. */
+static void remove_empty_subfolders(const aid_output_folder *folder)
+{
+    for (int i = 0; i < folder->subfolders; i++)
+        unlinkat(folder->lock, folder->subfolder[i], AT_REMOVEDIR);
 }
 
 /* Opens and locks the hidden folder, whoever made it; it may have been renamed by a process that
@@ -194,6 +279,7 @@ static aid_status prepare(aid_output_folder *folder, const char *path, aid_error
 {
     char parent[AID_MAX_PATH], base[AID_MAX_PATH];
     AID_TRY(settle_path(path, folder->path, err));
+    list_subfolders(folder);
     AID_TRY(check_names(folder, err));
     folder->existing = existing_part(folder->path);
     split(folder->path, parent, base);
@@ -203,7 +289,10 @@ static aid_status prepare(aid_output_folder *folder, const char *path, aid_error
         AID_FAIL(err, AID_ERR_USAGE, "the output folder's name has %d bytes", n);
     AID_TRY(lock_hidden(folder, err));
     sweep(folder, folder->hidden, true);
-    return AID_OK;
+    aid_status status = make_subfolders(folder, err);
+    if (status != AID_OK)
+        close(folder->lock);
+    return status;
 }
 
 aid_status aid_output_folder_begin(const char *path, const char *const *names,
@@ -231,6 +320,7 @@ static void remove_hidden(const aid_output_folder *folder)
 {
     for (const char *const *name = folder->names; *name; name++)
         unlinkat(folder->lock, *name, 0);
+    remove_empty_subfolders(folder);
     rmdir(folder->hidden);
 }
 
@@ -271,6 +361,14 @@ static void settle_names(const char *path)
 /* File by file into a folder that holds others as well, or where folders cannot change places. */
 static aid_status replace_files(aid_output_folder *folder, aid_error *err)
 {
+    for (int i = 0; i < folder->subfolders; i++) {
+        char to[AID_MAX_PATH];
+        aid_output_folder_final_path(folder, folder->subfolder[i], to);
+        struct stat status;
+        if (!fstatat(folder->lock, folder->subfolder[i], &status, 0) && mkdir(to, 0777) &&
+            errno != EEXIST)
+            return failure(to, "cannot be created", err);
+    }
     for (const char *const *name = folder->names; *name; name++) {
         char from[AID_MAX_PATH], to[AID_MAX_PATH];
         aid_output_folder_path(folder, *name, from);
@@ -278,12 +376,14 @@ static aid_status replace_files(aid_output_folder *folder, aid_error *err)
         if (rename(from, to) && errno != ENOENT)
             return failure(to, "cannot be replaced", err);
     }
+    remove_empty_subfolders(folder);
     rmdir(folder->hidden);
     return AID_OK;
 }
 
 static aid_status put_in_place(aid_output_folder *folder, aid_error *err)
 {
+    remove_empty_subfolders(folder);
     if (renameat2(AT_FDCWD, folder->hidden, AT_FDCWD, folder->path, RENAME_NOREPLACE) == 0)
         return AID_OK;
     struct stat status;

@@ -7,13 +7,14 @@
 
 #include <stddef.h>
 
-enum { AID_MAX_PATH = 4096 };
+enum { AID_MAX_PATH = 4096, AID_MAX_SUBFOLDERS = 4 };
 
 typedef struct aid_output_folder aid_output_folder;
 
 /* `names`, NULL-terminated and static: every file that may be written, the last one being the one
- * that others look for. Nobody else can write to the same folder meanwhile; what a killed process
- * has left is cleared away.
+ * that others look for. One may lie in a folder of its own ("raw/bias_1.fits"), which is made for
+ * it and goes again when nothing is in it; there are AID_MAX_SUBFOLDERS of these at most. Nobody
+ * else can write to the same folder meanwhile; what a killed process has left is cleared away.
  * Fails with AID_ERR_USAGE when `path` is taken by something that is no folder, or a name in it by
  * something that is no file, AID_ERR_IO when its
  * parent cannot be written to or another process is at it. */

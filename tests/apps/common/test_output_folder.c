@@ -165,6 +165,57 @@ TEST(what_a_killed_process_left_is_cleared_away)
     CHECK(holds("out/a.txt", "fresh") && !exists("out/.b.txt.Xy12ab.part"));
 }
 
+static const char *const nested[] = {"raw/a.txt", "raw/b.txt", "last.txt", NULL};
+
+static aid_output_folder *begin_nested(const char *path, const char *text, int files)
+{
+    aid_output_folder *folder = NULL;
+    CHECK_OK(aid_output_folder_begin(path, nested, &folder, &err));
+    for (int i = 0; i < files; i++) {
+        char file[AID_MAX_PATH];
+        aid_output_folder_path(folder, nested[i], file);
+        write_text(file, text);
+    }
+    return folder;
+}
+
+TEST(files_may_lie_in_a_folder_of_their_own_and_are_replaced_with_the_rest)
+{
+    enter_new_folder();
+    CHECK_OK(aid_output_folder_commit(begin_nested("out", "one", 3), &err));
+    CHECK(holds("out/raw/a.txt", "one") && holds("out/last.txt", "one"));
+    CHECK_OK(aid_output_folder_commit(begin_nested("out", "two", 1), &err));
+    CHECK(holds("out/raw/a.txt", "two") && !exists("out/raw/b.txt") && !exists("out/last.txt"));
+    CHECK(!exists(".out.unfinished"));
+    aid_output_folder_abandon(begin_nested("out", "three", 3));
+    CHECK(holds("out/raw/a.txt", "two") && entries_in(".") == 1);
+}
+
+TEST(a_folder_of_their_own_goes_when_nothing_is_in_it)
+{
+    enter_new_folder();
+    CHECK_OK(aid_output_folder_commit(begin_nested("out", "one", 0), &err));
+    CHECK(exists("out") && entries_in("out") == 0);
+    begin_nested("new", "one", 3);
+    aid_output_folders_abandon_all();
+    CHECK(!exists(".new.unfinished"));
+}
+
+TEST(strangers_in_a_folder_of_their_own_stay_and_one_that_is_a_file_is_refused)
+{
+    enter_new_folder();
+    CHECK_OK(aid_make_folder("out/raw", &err));
+    write_text("out/raw/notes.txt", "mine");
+    CHECK_OK(aid_output_folder_commit(begin_nested("out", "one", 3), &err));
+    CHECK(holds("out/raw/notes.txt", "mine") && holds("out/raw/b.txt", "one"));
+    CHECK_OK(aid_make_folder("other", &err));
+    write_text("other/raw", "mine");
+    aid_output_folder *folder = NULL;
+    CHECK_REFUSED(aid_output_folder_begin("other", nested, &folder, &err), AID_ERR_USAGE,
+                  "other/raw: exists and is not a folder");
+    CHECK(folder == NULL && entries_in("other") == 1);
+}
+
 TEST(two_processes_do_not_write_to_one_folder)
 {
     enter_new_folder();

@@ -6,6 +6,7 @@
 #include "apps/cli/simulate.h"
 #include "core/base/memory.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static const aid_setting_use uses[] = {
@@ -27,17 +28,28 @@ static const aid_setting_use uses[] = {
     {AID_FIELD("galaxy-density", simulate_options, galaxy_density)},
     {AID_FIELD("cosmic-rays", simulate_options, cosmic_rays)},
     {AID_FIELD("raw", simulate_options, raw)},
+    {AID_FIELD("raw-science", simulate_options, raw_science)},
     AID_COMMON_USES(simulate_options),
 };
 
 /* Every file that may be written; the summary is the one that others look for. */
 #define NINE(stem)                                                                                 \
-    stem "_1.fits", stem "_2.fits", stem "_3.fits", stem "_4.fits", stem "_5.fits",                \
-        stem "_6.fits", stem "_7.fits", stem "_8.fits", stem "_9.fits"
-static const char *const file_names[] = {
-    "science.fits", "reference.fits", "science_mask.fits", "reference_mask.fits",
-    "truth.fits",   "truth.csv",      NINE("bias"),        NINE("dark"),
-    NINE("flat"),   "raw.fits",       "summary.json",      NULL};
+    "raw/" stem "_1.fits", "raw/" stem "_2.fits", "raw/" stem "_3.fits", "raw/" stem "_4.fits",    \
+        "raw/" stem "_5.fits", "raw/" stem "_6.fits", "raw/" stem "_7.fits",                       \
+        "raw/" stem "_8.fits", "raw/" stem "_9.fits"
+static const char *const file_names[] = {"science.fits",
+                                         "reference.fits",
+                                         "science_mask.fits",
+                                         "reference_mask.fits",
+                                         "truth.fits",
+                                         "truth.csv",
+                                         NINE("bias"),
+                                         NINE("dark"),
+                                         NINE("flat"),
+                                         NINE("science"),
+                                         "raw_truth.csv",
+                                         "summary.json",
+                                         NULL};
 
 /* -------------------------------------------------------------------------------------- writing */
 
@@ -128,27 +140,79 @@ static aid_status write_reference(simulate_state *state, aid_error *err)
     return write_epoch(state, AID_SKY_REFERENCE, "reference.fits", "reference_mask.fits", err);
 }
 
-static aid_status write_one_raw(const simulate_state *state, aid_raw_kind kind, int index,
-                                const char *name, aid_error *err)
+static simulated_raw raw_facts(const aid_sky *visit, const aid_sky *sky, aid_raw_kind kind,
+                               const aid_simulated_frame *frame)
 {
+    const aid_sky_epoch *epoch = &aid_sky_options_of(visit)->epoch[AID_SKY_SCIENCE];
+    const aid_sky_epoch *science = &aid_sky_options_of(sky)->epoch[AID_SKY_SCIENCE];
+    simulated_raw facts = {.kind = kind,
+                           .exposure_s = 0.0,
+                           .seeing_px = NAN,
+                           .sky_adu = NAN,
+                           .offset_x_px = NAN,
+                           .offset_y_px = NAN};
+    snprintf(facts.date_obs, sizeof facts.date_obs, "%s", epoch->date_obs);
+    (void)aid_header_number(&frame->header, "EXPTIME", &facts.exposure_s);
+    if (kind == AID_RAW_OBJECT) {
+        facts.seeing_px = epoch->seeing_px;
+        facts.sky_adu = epoch->sky_adu;
+        facts.offset_x_px = epoch->offset_x_px - science->offset_x_px;
+        facts.offset_y_px = epoch->offset_y_px - science->offset_y_px;
+    }
+    for (int64_t i = 0; i < (int64_t)frame->mask.width * frame->mask.height; i++) {
+        facts.cosmic_ray_pixels += (frame->mask.data[i] & AID_MASK_COSMIC_RAY) != 0;
+        facts.saturated_pixels += (frame->mask.data[i] & AID_MASK_SATURATED) != 0;
+    }
+    return facts;
+}
+
+static aid_status write_one_raw(simulate_state *state, const aid_sky *sky, aid_raw_kind kind,
+                                int index, aid_error *err)
+{
+    static const char *const stems[] = {[AID_RAW_BIAS] = "bias",
+                                        [AID_RAW_DARK] = "dark",
+                                        [AID_RAW_FLAT] = "flat",
+                                        [AID_RAW_OBJECT] = "science"};
     aid_simulated_frame frame;
-    AID_TRY(aid_sky_render_raw(state->sky, kind, AID_SKY_SCIENCE, index, state->pool, &frame, err));
+    char name[32];
+    snprintf(name, sizeof name, "raw/%s_%d.fits", stems[kind], index + 1);
+    AID_TRY(aid_sky_render_raw(sky, kind, AID_SKY_SCIENCE, index, state->pool, &frame, err));
     aid_status status = write_fits(state, name, put_raw, &frame, err);
+    simulated_raw facts = raw_facts(sky, state->sky, kind, &frame);
+    snprintf(facts.file, sizeof facts.file, "%s", name);
+    state->raw[state->raw_count++] = facts;
     aid_simulated_frame_done(&frame);
+    return status;
+}
+
+static aid_status write_raw_science(simulate_state *state, int index, aid_error *err)
+{
+    aid_sky *visit;
+    AID_TRY(aid_sky_visit(state->sky, AID_SKY_SCIENCE, index, &visit, err));
+    aid_status status = write_one_raw(state, visit, AID_RAW_OBJECT, index, err);
+    aid_sky_free(visit);
+    return status;
+}
+
+static aid_status write_raw_truth(const simulate_state *state, aid_error *err)
+{
+    aid_table table;
+    char path[AID_MAX_PATH];
+    AID_TRY(simulate_raw_table(state->raw, state->raw_count, &table, err));
+    aid_output_folder_path(state->folder, "raw_truth.csv", path);
+    aid_status status = aid_table_write_csv(&table, path, err);
+    aid_table_done(&table);
     return status;
 }
 
 static aid_status write_raw_frames(simulate_state *state, aid_error *err)
 {
-    static const char *const stems[] = {
-        [AID_RAW_BIAS] = "bias", [AID_RAW_DARK] = "dark", [AID_RAW_FLAT] = "flat"};
     for (int kind = AID_RAW_BIAS; kind <= AID_RAW_FLAT; kind++)
-        for (int i = 0; i < (int)state->options->raw; i++) {
-            char name[32];
-            snprintf(name, sizeof name, "%s_%d.fits", stems[kind], i + 1);
-            AID_TRY(write_one_raw(state, (aid_raw_kind)kind, i, name, err));
-        }
-    return write_one_raw(state, AID_RAW_OBJECT, 0, "raw.fits", err);
+        for (int i = 0; i < (int)state->options->raw; i++)
+            AID_TRY(write_one_raw(state, state->sky, (aid_raw_kind)kind, i, err));
+    for (int i = 0; i < (int)state->options->raw_science; i++)
+        AID_TRY(write_raw_science(state, i, err));
+    return write_raw_truth(state, err);
 }
 
 /* ---------------------------------------------------------------------------------- the command */
@@ -190,6 +254,8 @@ static void print_what_next(const simulate_state *state)
     printf("%s: %lld sources, of which %lld change; see truth.csv.\n\nNow try:\n"
            "  astrid run %s/science.fits %s/reference.fits\n",
            state->output, (long long)count, (long long)changes, state->output, state->output);
+    if (state->raw_count > 0)
+        printf("  astrid preprocess %s/raw -o %s/processed\n", state->output, state->output);
 }
 
 static aid_status write_summary(simulate_state *state, aid_error *err)
@@ -261,11 +327,13 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
 const aid_command aid_command_simulate = {
     .name = "simulate",
     .summary = "Make a night of images whose truth is known.",
-    .details = "Writes science.fits and reference.fits, two epochs of one field with different\n"
-               "seeing, depth, pointing and rotation, their masks, truth.fits and truth.csv with\n"
-               "every star, galaxy, transient, fader, variable and mover, and raw bias, dark,\n"
-               "flat and science frames (bias_1.fits, ..., raw.fits). The same seed gives the\n"
-               "same night.\n",
+    .details =
+        "Writes science.fits and reference.fits, two epochs of one field with different\n"
+        "seeing, depth, pointing and rotation, their masks, truth.fits and truth.csv with\n"
+        "every star, galaxy, transient, fader, variable and mover, and in raw/ the bias,\n"
+        "dark, flat and science frames of that night as the camera writes them (with\n"
+        "raw_truth.csv). The first raw science frame sees the sky as science.fits does, the\n"
+        "others see it later, a little to the side. The same seed gives the same night.\n",
     .example = "astrid simulate -o night --seed 7 --size 1024",
     .uses = uses,
     .use_count = (int)AID_COUNT_OF(uses),

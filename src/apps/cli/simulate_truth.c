@@ -126,6 +126,52 @@ aid_status simulate_truth_table(const aid_sky *sky, aid_table *ret_table, aid_er
     return status;
 }
 
+/* ----------------------------------------------------------------------------------- raw frames */
+
+static aid_status fill_raw_row(aid_table *table, int64_t row, const simulated_raw *frame,
+                               aid_error *err)
+{
+    static const char *const kinds[] = {"bias", "dark", "flat", "science"};
+    const double numbers[] = {frame->exposure_s, frame->seeing_px, frame->sky_adu,
+                              frame->offset_x_px, frame->offset_y_px};
+    AID_TRY(aid_table_set_text(table, 0, row, frame->file, err));
+    AID_TRY(aid_table_set_text(table, 1, row, kinds[frame->kind], err));
+    AID_TRY(aid_table_set_text(table, 2, row, frame->date_obs, err));
+    for (int i = 0; i < (int)AID_COUNT_OF(numbers); i++)
+        table->items[3 + i].values.doubles[row] = numbers[i];
+    table->items[8].values.integers[row] = frame->cosmic_ray_pixels;
+    table->items[9].values.integers[row] = frame->saturated_pixels;
+    return AID_OK;
+}
+
+aid_status simulate_raw_table(const simulated_raw *frames, int count, aid_table *ret_table,
+                              aid_error *err)
+{
+    static const aid_column columns[] = {
+        {.name = "file", .description = "raw frame", .kind = AID_COLUMN_TEXT},
+        {.name = "type", .description = "bias, dark, flat, science", .kind = AID_COLUMN_TEXT},
+        {.name = "date_obs", .description = "UTC, start", .kind = AID_COLUMN_TEXT},
+        {.name = "exposure", .unit = "s", .kind = AID_COLUMN_DOUBLE, .decimals = 3},
+        {.name = "seeing", .unit = "pix", .kind = AID_COLUMN_DOUBLE, .decimals = 4},
+        {.name = "sky", .unit = "adu", .kind = AID_COLUMN_DOUBLE, .decimals = 3},
+        {.name = "offset_x", .unit = "pix", .kind = AID_COLUMN_DOUBLE, .decimals = 4},
+        {.name = "offset_y", .unit = "pix", .kind = AID_COLUMN_DOUBLE, .decimals = 4},
+        {.name = "cosmic_ray_pixels", .kind = AID_COLUMN_INT64},
+        {.name = "saturated_pixels", .kind = AID_COLUMN_INT64},
+    };
+    aid_table table;
+    AID_TRY(aid_table_init("raw_truth", "what is true of each raw frame", columns,
+                           (int)AID_COUNT_OF(columns), count, &table, err));
+    aid_status status = AID_OK;
+    for (int i = 0; i < count && status == AID_OK; i++)
+        status = fill_raw_row(&table, i, &frames[i], err);
+    if (status == AID_OK)
+        *ret_table = table;
+    else
+        aid_table_done(&table);
+    return status;
+}
+
 /* -------------------------------------------------------------------------------------- summary */
 
 static void put_number(aid_json_writer *json, const char *key, double value)

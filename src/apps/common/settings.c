@@ -71,6 +71,7 @@ const aid_setting aid_settings[] = {
     NUMBER("cosmic-rays", "N", "25", 0, 1e5, "hits for each megapixel of the science image"),
     INTEGER("raw", "N", "5", 0, 9,
             "raw bias, dark and flat frames of each kind; 0: no raw frames at all"),
+    INTEGER("raw-science", "N", "3", 1, 9, "raw science frames, where there are raw frames"),
 
     /* a comparison */
     NUMBER("radius", "PX", "2.5", 0.01, 100, "how far apart two positions of one source may lie"),

@@ -30,7 +30,8 @@ typedef enum aid_sim_stream {
     AID_SIM_STREAM_COLUMNS,
     AID_SIM_STREAM_RAW_LEVEL,
     AID_SIM_STREAM_PHOTONS,
-    AID_SIM_STREAM_READ_NOISE
+    AID_SIM_STREAM_READ_NOISE,
+    AID_SIM_STREAM_VISITS
 } aid_sim_stream;
 
 static inline aid_random aid_sim_random(const aid_sky *sky, aid_sim_stream purpose, int64_t counter)

@@ -99,6 +99,8 @@ static aid_status put_raw_header(const raw_job *job, aid_header *header, aid_err
     aid_sim_put_text(&card, "IMAGETYP", types[job->kind], "");
     aid_sim_put_text(&card, "TELESCOP", "AstrID simulation", "");
     aid_sim_put_text(&card, "INSTRUME", "SIMCAM", "");
+    if (job->kind == AID_RAW_OBJECT)
+        aid_sim_put_text(&card, "OBJECT", "field", "");
     if (job->kind == AID_RAW_FLAT || job->kind == AID_RAW_OBJECT)
         aid_sim_put_text(&card, "FILTER", "r", "");
     aid_sim_put_text(&card, "DATE-OBS", o->epoch[job->epoch].date_obs,

@@ -153,6 +153,12 @@ AID_MUST_USE aid_status aid_sky_new(const aid_sky_options *options, aid_sky **re
                                     aid_error *err);
 void aid_sky_free(aid_sky *sky);
 
+/* The same sources with one epoch observed once more, as the frames of a night are: later, up to
+ * 25 px to the side, with a seeing up to 15 % worse and a sky up to 6 % brighter. `index` is 0, 1,
+ * ...: frame 0 is the epoch itself. Places and fluxes are those of the new epoch. Caller owns. */
+AID_MUST_USE aid_status aid_sky_visit(const aid_sky *sky, int epoch, int index, aid_sky **ret_sky,
+                                      aid_error *err);
+
 const aid_sky_options *aid_sky_options_of(const aid_sky *sky);
 /* All sources that fall on either image or within 40 px of it. Borrowed. */
 const aid_sky_source *aid_sky_sources(const aid_sky *sky, int64_t *ret_count);

@@ -29,12 +29,13 @@ TEST(a_night_has_images_masks_truth_and_raw_frames)
 {
     enter_new_folder();
     CHECK_EQUAL(simulate("-o night --raw 2 " SMALL), 0);
-    /* two images, two masks, two truths, two of each calibration, one raw frame, the summary */
-    CHECK_EQUAL(entries_in("night"), 2 + 2 + 2 + 6 + 1 + 1);
+    /* two images, two masks, two truths, that of the raw frames, their folder, the summary */
+    CHECK_EQUAL(entries_in("night"), 2 + 2 + 2 + 1 + 1 + 1);
+    CHECK_EQUAL(entries_in("night/raw"), 2 + 2 + 2 + 3);
     aid_fits_image science = {0}, raw = {0};
     aid_fits_read_options options = AID_FITS_READ_DEFAULTS;
     CHECK_OK(aid_fits_read("night/science.fits", &options, &science, &err));
-    CHECK_OK(aid_fits_read("night/raw.fits", &options, &raw, &err));
+    CHECK_OK(aid_fits_read("night/raw/science_1.fits", &options, &raw, &err));
     CHECK(science.image.width == 256 && science.image.height == 256 && science.bitpix == -32);
     CHECK(raw.image.width == 288 && raw.image.height == 256 && raw.bitpix == 16);
     CHECK_TEXT(aid_header_text(&raw.header, "BIASSEC"), "[257:288,1:256]");
@@ -79,6 +80,41 @@ TEST(the_truth_on_file_is_where_the_header_of_the_image_puts_it)
     aid_fits_image_done(&science);
 }
 
+/* A transient's place on the second raw frame is its place on the first one and the dither, but for
+ * what distortion (1.4 px at the corner of 2048 px, going with the cube) changes over 25 px. */
+TEST(raw_science_frames_see_the_same_sky_a_little_to_the_side)
+{
+    enter_new_folder();
+    CHECK_EQUAL(simulate("-o night --raw 1 --raw-science 2 " SMALL), 0);
+    aid_wcs *first = NULL, *second = NULL;
+    aid_fits_image frames[2];
+    for (int i = 0; i < 2; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "night/raw/science_%d.fits", i + 1);
+        CHECK_OK(aid_fits_read(path, NULL, &frames[i], &err));
+        CHECK_OK(aid_wcs_new(&frames[i].header, i ? &second : &first, &err));
+    }
+    CHECK_TEXT(aid_header_text(&frames[0].header, "DATE-OBS"), "2024-03-14T05:26:53.5");
+    CHECK_TEXT(aid_header_text(&frames[1].header, "DATE-OBS"), "2024-03-14T05:29:28.500");
+    FILE *truth = fopen("night/raw_truth.csv", "r");
+    char line[512];
+    double dx = NAN, dy = NAN, ra, dec, x, y;
+    CHECK(truth != NULL);
+    while (fgets(line, sizeof line, truth))
+        if (!strncmp(line, "raw/science_2.fits,", 19))
+            CHECK_EQUAL(sscanf(line + 19, "%*[^,],%*[^,],%*f,%*f,%*f,%lf,%lf", &dx, &dy), 2);
+    fclose(truth);
+    CHECK(hypot(dx, dy) > 0.1 && hypot(dx, dy) <= 25.0);
+    CHECK(aid_wcs_pixel_to_radec(first, 100.0, 130.0, &ra, &dec));
+    CHECK(aid_wcs_radec_to_pixel(second, ra, dec, &x, &y));
+    CHECK_NEAR(x - 100.0, dx, 0.02);
+    CHECK_NEAR(y - 130.0, dy, 0.02);
+    for (int i = 0; i < 2; i++)
+        aid_fits_image_done(&frames[i]);
+    aid_wcs_free(first);
+    aid_wcs_free(second);
+}
+
 TEST(a_seed_gives_the_same_night_at_any_number_of_threads)
 {
     enter_new_folder();
@@ -88,7 +124,8 @@ TEST(a_seed_gives_the_same_night_at_any_number_of_threads)
     CHECK_EQUAL(shell("diff -r one three >/dev/null"), 0);
     CHECK_EQUAL(shell("cmp -s one/science.fits other/science.fits"), 1);
     CHECK_EQUAL(shell("cmp -s one/truth.csv other/truth.csv"), 1);
-    CHECK_EQUAL(shell("cmp -s one/flat_1.fits other/flat_1.fits"), 1);
+    CHECK_EQUAL(shell("cmp -s one/raw/science_2.fits one/raw/science_3.fits"), 1);
+    CHECK_EQUAL(shell("cmp -s one/raw/flat_1.fits other/raw/flat_1.fits"), 1);
 }
 
 TEST(json_is_the_summary_and_counts_every_kind)

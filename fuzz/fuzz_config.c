@@ -1,6 +1,6 @@
 /* Text -> a configuration file, and the same text -> a table of comma-separated values. */
 #include "apps/common/config_file.h"
-#include "apps/common/csv_file.h"
+#include "adapters/tables/csv_cells.h"
 
 #include <stdlib.h>
 #include <string.h>

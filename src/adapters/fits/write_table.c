@@ -59,6 +59,14 @@ static void put_optional(aid_fits_cards *cards, const char *keyword, const char 
         aid_fits_card_text(cards, keyword, value, NULL);
 }
 
+static bool has_null(const aid_column *column, int64_t rows)
+{
+    for (int64_t row = 0; row < rows; row++)
+        if (column->values.integers[row] == AID_NULL_INT64)
+            return true;
+    return false;
+}
+
 static void put_column(aid_fits_cards *cards, const aid_table *table, int index, int64_t width)
 {
     const aid_column *column = &table->items[index];
@@ -71,6 +79,9 @@ static void put_column(aid_fits_cards *cards, const aid_table *table, int index,
     else
         snprintf(form, sizeof form, "%s", column->kind == AID_COLUMN_INT64 ? "K" : "D");
     aid_fits_card_text(cards, keyword, form, NULL);
+    snprintf(keyword, sizeof keyword, "TNULL%d", index + 1);
+    if (column->kind == AID_COLUMN_INT64 && has_null(column, table->rows))
+        aid_fits_card_integer(cards, keyword, AID_NULL_INT64, NULL);
     snprintf(keyword, sizeof keyword, "TUNIT%d", index + 1);
     put_optional(cards, keyword, column->unit);
     snprintf(keyword, sizeof keyword, "TDISP%d", index + 1);

@@ -46,7 +46,8 @@ static void put_cell(FILE *stream, const aid_column *column, int64_t row)
 {
     switch (column->kind) {
     case AID_COLUMN_INT64:
-        fprintf(stream, "%" PRId64, column->values.integers[row]);
+        if (column->values.integers[row] != AID_NULL_INT64)
+            fprintf(stream, "%" PRId64, column->values.integers[row]);
         return;
     case AID_COLUMN_DOUBLE:
         put_double(stream, column->values.doubles[row], column->decimals);

@@ -10,6 +10,10 @@ static void put_named(aid_json_writer *json, const char *key, const char *text)
     aid_json_text(json, text);
 }
 
+/* So that a table without rows reads back as what it was. */
+static const char *const kind_names[] = {
+    [AID_COLUMN_INT64] = "integer", [AID_COLUMN_DOUBLE] = "double", [AID_COLUMN_TEXT] = "text"};
+
 static void put_columns(aid_json_writer *json, const aid_table *table)
 {
     aid_json_key(json, "columns");
@@ -18,6 +22,7 @@ static void put_columns(aid_json_writer *json, const aid_table *table)
         const aid_column *column = &table->items[i];
         aid_json_begin_object(json);
         put_named(json, "name", column->name);
+        put_named(json, "datatype", kind_names[column->kind]);
         put_named(json, "unit", column->unit);
         put_named(json, "ucd", column->ucd);
         put_named(json, "description", column->description);
@@ -31,7 +36,10 @@ static void put_cell(aid_json_writer *json, const aid_column *column, int64_t ro
     aid_json_key(json, column->name);
     switch (column->kind) {
     case AID_COLUMN_INT64:
-        aid_json_integer(json, column->values.integers[row]);
+        if (column->values.integers[row] == AID_NULL_INT64)
+            aid_json_null(json);
+        else
+            aid_json_integer(json, column->values.integers[row]);
         return;
     case AID_COLUMN_DOUBLE:
         aid_json_rounded(json, column->values.doubles[row], column->decimals);

@@ -1,6 +1,6 @@
 /* Comma-separated values in: a table of texts with named columns (RFC 4180). */
-#ifndef AID_APPS_COMMON_CSV_FILE_H
-#define AID_APPS_COMMON_CSV_FILE_H
+#ifndef AID_ADAPTERS_TABLES_CSV_CELLS_H
+#define AID_ADAPTERS_TABLES_CSV_CELLS_H
 
 #include "core/base/status.h"
 
@@ -18,6 +18,8 @@ typedef struct aid_csv {
 AID_MUST_USE aid_status aid_csv_parse(const char *path, char *take_text, aid_csv *ret_csv,
                                       aid_error *err);
 AID_MUST_USE aid_status aid_csv_read(const char *path, aid_csv *ret_csv, aid_error *err);
+/* The file's text for aid_csv_parse; one with a NUL byte in it is refused. */
+AID_MUST_USE aid_status aid_csv_read_text(const char *path, char **ret_text, aid_error *err);
 void aid_csv_done(aid_csv *csv);
 
 /* The column of that name, or -1. */

@@ -1,4 +1,4 @@
-#include "apps/common/csv_file.h"
+#include "adapters/tables/csv_cells.h"
 
 #include "adapters/files/files.h"
 #include "core/base/memory.h"
@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_COLUMNS = 1024, MAX_ROWS = 20000000, MAX_CSV_BYTES = 1 << 29 };
 
 void aid_csv_done(aid_csv *csv)
 {
@@ -82,7 +80,7 @@ static aid_status take_rows(aid_csv *csv, const char *path, aid_error *err)
 {
     csv->columns = count_names(csv->text);
     int64_t lines = count_lines(csv->text);
-    if (csv->columns > MAX_COLUMNS || lines > MAX_ROWS)
+    if (csv->columns > AID_MAX_TABLE_COLUMNS || lines > AID_MAX_TABLE_ROWS)
         AID_FAIL(err, AID_ERR_INVALID, "%s: %d columns and %lld lines are too many", path,
                  csv->columns, (long long)lines);
     AID_TRY(aid_new_array((size_t)lines * (size_t)csv->columns, sizeof *csv->cells, "table",
@@ -105,10 +103,23 @@ aid_status aid_csv_parse(const char *path, char *take_text, aid_csv *ret_csv, ai
     return status;
 }
 
+aid_status aid_csv_read_text(const char *path, char **ret_text, aid_error *err)
+{
+    char *text = NULL;
+    size_t size;
+    AID_TRY(aid_read_file(path, (size_t)AID_MAX_TABLE_BYTES, &text, &size, err));
+    if (strlen(text) != size) {
+        free(text);
+        AID_FAIL(err, AID_ERR_INVALID, "%s: a NUL byte is in it: no table as text", path);
+    }
+    *ret_text = text;
+    return AID_OK;
+}
+
 aid_status aid_csv_read(const char *path, aid_csv *ret_csv, aid_error *err)
 {
-    char *text;
-    AID_TRY(aid_read_file(path, MAX_CSV_BYTES, &text, NULL, err));
+    char *text = NULL;
+    AID_TRY(aid_csv_read_text(path, &text, err));
     return aid_csv_parse(path, text, ret_csv, err);
 }
 

@@ -1,4 +1,4 @@
-#include "apps/common/csv_file.h"
+#include "adapters/tables/csv_cells.h"
 
 #include "tests/check.h"
 

@@ -7,6 +7,7 @@
 #include "core/imaging/exposure.h"
 #include "core/imaging/point_grid.h"
 #include "core/imaging/transform.h"
+#include "core/imaging/warp.h"
 
 /* -------------------------------------------------------------------------------------- anchors */
 
@@ -110,8 +111,8 @@ double aid_alignment_correlation(const aid_exposure *science, const aid_exposure
 /* ---------------------------------------------------------------------------------- resampling */
 
 typedef struct aid_interpolation {
-    const aid_transform *map;                 /* output pixel -> input pixel */
-    int order;                                /* of the B-spline */
+    const aid_transform *map; /* output pixel -> input pixel */
+    aid_warp_kernel kernel;
     int32_t width, height;                    /* of the input, px */
     const aid_noise_correlation *correlation; /* of the input's noise */
 } aid_interpolation;

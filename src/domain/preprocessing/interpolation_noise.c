@@ -6,7 +6,7 @@
 
 enum {
     PHASES = 32, /* positions between two pixels */
-    REACH = 20,  /* px; spline weights fall by 0.27 (cubic) or 0.43 (quintic) a pixel */
+    REACH = AID_WARP_REACH,
     LAGS = 2 * AID_NOISE_LAG + 1,
     SAMPLES = 16 /* a side of a cell */
 };
@@ -16,36 +16,11 @@ typedef struct phase_table {
     double variance[PHASES][PHASES]; /* [y][x] */
 } phase_table;
 
-/* The weights with which the pixels of a row enter a value `phase` beyond a pixel: what the
- * resampling itself makes of a single bright pixel. */
-static aid_status weights_at(double phase, int order, double ret_weights[2 * REACH + 1],
-                             aid_error *err)
-{
-    const aid_warp_options options = {.order = order, .conserve_flux = false};
-    AID_CLEANUP(aid_image_done)
-    aid_image row = {0};
-    AID_CLEANUP(aid_image_done)
-    aid_image out = {0};
-    AID_CLEANUP(aid_mask_done)
-    aid_mask mask = {0};
-    aid_mask clear = {0};
-    AID_TRY(aid_image_init(4 * REACH + 1, 1, &row, err));
-    row.data[2 * REACH] = 1.0F;
-    aid_transform shift = aid_transform_identity(row.width, 1);
-    shift.cx[0] += phase;
-    AID_TRY(aid_warp(&row, &clear, &shift, row.width, 1, &options, NULL, &out, &mask, err));
-    for (int k = -REACH; k <= REACH;
-         k++) /* the pixel k from the value: the value -k from the pixel */
-        ret_weights[k + REACH] = (double)out.data[2 * REACH - k];
-    return AID_OK;
-}
-
-static aid_status make_table(const aid_interpolation *interpolation, phase_table *table,
-                             aid_error *err)
+static void make_table(const aid_interpolation *interpolation, phase_table *table)
 {
     for (int phase = 0; phase < PHASES; phase++) {
         double w[2 * REACH + 1];
-        AID_TRY(weights_at((phase + 0.5) / PHASES, interpolation->order, w, err));
+        aid_warp_weights(interpolation->kernel, (phase + 0.5) / PHASES, w);
         for (int lag = 0; lag < LAGS; lag++) {
             table->overlap[phase][lag] = 0.0;
             for (int k = AID_NOISE_LAG; k <= 2 * REACH - AID_NOISE_LAG; k++)
@@ -64,7 +39,6 @@ static aid_status make_table(const aid_interpolation *interpolation, phase_table
                 }
             table->variance[y][x] = AID_MAX(sum, 0.01);
         }
-    return AID_OK;
 }
 
 /* Mean factor of the variance in a cell; NaN where it lies off the input. */
@@ -94,7 +68,7 @@ aid_status aid_interpolation_noise(const aid_interpolation *interpolation, aid_m
     AID_CLEANUP(aid_free_pointer)
     phase_table *table = NULL;
     AID_TRY(aid_new_array(1, sizeof *table, "interpolation noise", &table, err));
-    AID_TRY(make_table(interpolation, table, err));
+    make_table(interpolation, table);
     for (int32_t row = 0; row < noise->ny; row++)
         for (int32_t column = 0; column < noise->nx; column++) {
             double factor = mean_in_cell(interpolation, table, noise, column, row);

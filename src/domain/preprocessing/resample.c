@@ -24,7 +24,7 @@ typedef struct resampling {
     aid_transform binned_map; /* science pixel -> bin */
     int bin;                  /* reference pixels a side of a bin */
     double bin_noise;         /* rms of a bin in rms of a pixel */
-    int order;
+    aid_warp_kernel kernel;
     int32_t width, height; /* of the science image */
     aid_pool *pool;
     aid_notes *notes;
@@ -115,13 +115,14 @@ static void choose_kernel(resampling *job)
     job->bin = AID_MIN(job->bin, AID_MIN(job->from->image.width, job->from->image.height));
     job->binned_map = map_to_bins(job->map, job->bin);
     job->bin_noise = noise_of_bin(&job->from->correlation, job->bin);
-    job->order = seeing_of(job->from) / job->bin < undersampled_px ? 5 : 3;
+    job->kernel =
+        seeing_of(job->from) / job->bin < undersampled_px ? AID_KERNEL_SPLINE5 : AID_KERNEL_SPLINE3;
 }
 
 /* Takes the reference's pixels and gives their memory back as soon as it can. */
 static aid_status warp_pixels(resampling *job, aid_error *err)
 {
-    const aid_warp_options options = {.order = job->order, .conserve_flux = true};
+    const aid_warp_options options = {.kernel = job->kernel, .conserve_flux = true};
     if (job->bin > 1) {
         AID_CLEANUP(aid_image_done)
         aid_image image = {0};
@@ -167,7 +168,7 @@ static aid_status warp_noise(resampling *job, int32_t from_width, int32_t from_h
         }
     aid_noise_correlation white = {.measured = false};
     aid_interpolation interpolation = {.map = &job->binned_map,
-                                       .order = job->order,
+                                       .kernel = job->kernel,
                                        .width = from_width / job->bin,
                                        .height = from_height / job->bin,
                                        .correlation = job->bin > 1 ? &white : &from->correlation};

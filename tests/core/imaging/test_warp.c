@@ -61,7 +61,7 @@ static aid_transform rotation(int width, int height, double degrees, double scal
 static aid_image warped(const aid_image *image, const aid_transform *map, int order,
                         aid_mask *ret_mask)
 {
-    aid_warp_options options = {.order = order, .conserve_flux = false};
+    aid_warp_options options = {.kernel = (aid_warp_kernel)order, .conserve_flux = false};
     aid_image out = {0};
     CHECK_OK(aid_warp(image, &no_mask, map, image->width, image->height, &options, NULL, &out,
                       ret_mask, &err));
@@ -105,7 +105,7 @@ TEST(values_equal_those_of_scipy_for_both_orders)
     memcpy(image.data, pixels, sizeof pixels);
     aid_transform map = skewed();
     for (int order = 3; order <= 5; order += 2) {
-        aid_warp_options options = {.order = order, .conserve_flux = false};
+        aid_warp_options options = {.kernel = (aid_warp_kernel)order, .conserve_flux = false};
         aid_image out = {0};
         aid_mask mask = {0};
         CHECK_OK(aid_warp(&image, &no_mask, &map, 5, 5, &options, NULL, &out, &mask, &err));
@@ -129,7 +129,7 @@ TEST(the_identity_returns_the_same_pixels_and_the_same_mask)
             aid_mask mask = mask_of(width, height), out_mask = {0};
             mask.data[(int64_t)width * height / 2] = AID_MASK_BAD;
             aid_transform map = aid_transform_identity(width, height);
-            aid_warp_options options = {.order = order, .conserve_flux = true};
+            aid_warp_options options = {.kernel = (aid_warp_kernel)order, .conserve_flux = true};
             CHECK_OK(aid_warp(&image, &mask, &map, width, height, &options, NULL, &out, &out_mask,
                               &err));
             /* Coefficients up to 100 * 3 per dimension (order 5: 7) at 6e-8, some 40 operations. */
@@ -245,7 +245,7 @@ TEST(stars_keep_their_flux_to_1e_4_and_land_within_a_thousandth_of_a_pixel)
         for (int order = 3; order <= 5; order += 2) {
             aid_image out = {0};
             aid_mask mask = {0};
-            aid_warp_options options = {.order = order, .conserve_flux = true};
+            aid_warp_options options = {.kernel = (aid_warp_kernel)order, .conserve_flux = true};
             CHECK_OK(aid_warp(&image, &no_mask, &maps[m], SIDE, SIDE, &options, NULL, &out, &mask,
                               &err));
             for (int star = 0; star < STARS; star++) {
@@ -395,7 +395,7 @@ TEST(one_and_seven_threads_give_the_same_bytes)
     aid_transform map = rotation(333, 270, 5.0, 0.9, 3.0, 4.0);
     aid_pool *pool = pool_of(7);
     for (int order = 3; order <= 5; order += 2) {
-        aid_warp_options options = {.order = order, .conserve_flux = true};
+        aid_warp_options options = {.kernel = (aid_warp_kernel)order, .conserve_flux = true};
         CHECK_OK(aid_warp(&image, &mask, &map, 350, 260, &options, NULL, &one, &mask_one, &err));
         CHECK_OK(aid_warp(&image, &mask, &map, 350, 260, &options, pool, &many, &mask_many, &err));
         CHECK(!memcmp(one.data, many.data, 350 * 260 * sizeof(float)));

@@ -1,0 +1,84 @@
+/* Stacking: frames of one sky on one pixel grid, and many of them into one deep image. Equations:
+ * README.md of this folder. The frames' pixels come and go through the application, one at a time;
+ * what stays of each is an aid_stack_frame. */
+#ifndef AID_DOMAIN_STACKING_STACKING_H
+#define AID_DOMAIN_STACKING_STACKING_H
+
+#include "core/base/header.h"
+#include "core/base/notes.h"
+#include "core/base/pool.h"
+#include "core/imaging/combine.h"
+#include "core/imaging/exposure.h"
+#include "core/imaging/warp.h"
+#include "domain/preprocessing/preprocessing.h"
+
+/* --------------------------------------------------------------------- a frame on another grid */
+
+/* Pixels as they came. */
+typedef struct aid_frame_pixels {
+    aid_image image;    /* with its sky; NaN = missing */
+    aid_image variance; /* of each pixel, unit squared; may be empty */
+    aid_mask mask;      /* may be empty */
+} aid_frame_pixels;
+void aid_frame_pixels_done(aid_frame_pixels *pixels);
+
+typedef struct aid_regrid_options {
+    int32_t width, height;    /* of the new grid */
+    const aid_transform *map; /* pixel of the new grid -> pixel of the frame */
+    aid_warp_kernel kernel;
+    const aid_grid_map *grid; /* exact positions where a polynomial will not do; NULL: none */
+    bool subtract_sky;        /* leave the background out of the result */
+    double scale;             /* the result is multiplied by it, the variance by its square */
+} aid_regrid_options;
+#define AID_REGRID_DEFAULTS                                                                        \
+    (aid_regrid_options)                                                                           \
+    {                                                                                              \
+        .kernel = AID_KERNEL_SPLINE3, .scale = 1.0                                                 \
+    }
+
+/* The frame on the new grid.
+ * In:  facts = the frame as aid_prepare_exposure left it (masks, sky, noise, gain), or NULL, where
+ *      the frame's own mask is all that is known.
+ * Out: image: counts in a pixel of the new grid (flux is conserved), NaN off the frame and where a
+ *      bad, struck or missing pixel is within the kernel's reach; saturated pixels keep their
+ * value. variance: sum of squared weights times variance, of the pixels' own where it was given,
+ * else of the noise and gain of `facts`; empty without either. mask: bits of all pixels in reach.
+ * `pixels` is emptied, also on failure. */
+AID_MUST_USE aid_status aid_regrid_frame(aid_frame_pixels *take_pixels, const aid_exposure *facts,
+                                         const aid_regrid_options *options, aid_pool *pool,
+                                         aid_frame_pixels *ret_pixels, aid_error *err);
+
+/* ---------------------------------------------------------------------------------- the stack */
+
+/* What is known of one frame, apart from its pixels. */
+typedef struct aid_stack_frame {
+    char name[128];
+    aid_registration registration; /* grid pixel -> frame pixel */
+    double scale;              /* frame's flux x scale = the reference's flux; from matched stars */
+    double scale_err;          /* standard error of `scale` */
+    int scale_stars;           /* that it rests on; 0: from the exposure times or 1 */
+    double sky, noise;         /* of a pixel, unit of the frame */
+    double fwhm_px;            /* on the frame; NaN unknown */
+    double gain, read_noise_e; /* NaN unknown */
+    double saturation;         /* INFINITY unknown */
+    double exposure_s, start_mjd_utc, end_mjd_utc; /* NaN unknown */
+    double airmass;                                /* NaN unknown */
+    double weight;    /* in the sum, 1/(scale noise)^2 / sum of all; 0 when rejected */
+    char reason[160]; /* why it is rejected; "" used */
+} aid_stack_frame;
+
+typedef struct aid_stack_options {
+    aid_combine_method method;
+    double kappa;           /* clipping, sigma */
+    double max_fwhm_ratio;  /* a frame's FWHM over the median of all: above, rejected; 1.5 */
+    double max_rms_px;      /* of the registration, per axis; 0.5 */
+    double min_scale_stars; /* fewer matched stars: exposure times, with a note; 3 */
+} aid_stack_options;
+#define AID_STACK_DEFAULTS                                                                         \
+    (aid_stack_options)                                                                            \
+    {                                                                                              \
+        .method = AID_COMBINE_INVERSE_VARIANCE, .kappa = 5.0, .max_fwhm_ratio = 1.5,               \
+        .max_rms_px = 0.5, .min_scale_stars = 3                                                    \
+    }
+
+#endif

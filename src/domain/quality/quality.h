@@ -14,7 +14,7 @@
 typedef enum aid_quality_background {
     AID_QUALITY_BACKGROUND_MESH,   /* median over the exposure's own map, which avoids sources */
     AID_QUALITY_BACKGROUND_MEDIAN, /* of all sound pixels */
-    AID_QUALITY_BACKGROUND_MODE,   /* half-sample mode of them */
+    AID_QUALITY_BACKGROUND_MODE,   /* 2.5 median - 1.5 mean of them after clipping */
     AID_QUALITY_BACKGROUND_CLIPPED /* mean after clipping at 3 sigma */
 } aid_quality_background;
 
@@ -63,8 +63,9 @@ void aid_quality_flags_text(unsigned flags, char ret_text[AID_QUALITY_FLAGS_TEXT
 /* Units of the image unless said otherwise; NaN: cannot be known, and a note says why. */
 typedef struct aid_quality {
     double background_level, noise_level; /* per pixel */
-    double background_gradient;  /* range of the plane through the background / level, >= 0 */
-    double fwhm_px, fwhm_arcsec; /* of stars, at the centre */
+    double background_range;              /* of the plane through the background, >= 0 */
+    double background_gradient;           /* the same / level; NaN: the sky was subtracted */
+    double fwhm_px, fwhm_arcsec;          /* of stars, at the centre */
     double ellipticity, fwhm_variation; /* 1 - b/a at the centre; (max - min)/mean over the field */
     double theta_deg;                   /* of the long axis, counter-clockwise from +x */
     int64_t stars;                      /* above 10 sigma, at least as broad as the PSF */
@@ -77,11 +78,12 @@ typedef struct aid_quality {
     double large_scale_rms;             /* of the sky about the plane, between its mesh cells */
     double noise_area_px;               /* noise-equivalent area of the PSF, 1/sum(P^2) if white */
     double limiting_flux, limiting_mag; /* of a point source at 5 sigma */
-    double expected_flux;               /* the limit of a good frame of this camera and exposure */
-    double alignment_accuracy_px;       /* rms per axis against a reference; NaN: none given */
-    double transparency;                /* relative to the others of a set; NaN: not known */
-    double depth_loss_mag;              /* limiting flux against what it is scored by, >= 0 */
-    double overall_quality_score;       /* 0..1 */
+    double expected_flux;               /* the limit of a good frame of this camera and exposure, */
+    double expected_noise, expected_fwhm_px; /* which would have these */
+    double alignment_accuracy_px;            /* rms per axis against a reference; NaN: none given */
+    double transparency;                     /* relative to the others of a set; NaN: not known */
+    double depth_loss_mag;                   /* limiting flux against what it is scored by, >= 0 */
+    double overall_quality_score;            /* 0..1 */
     aid_quality_class class;
     unsigned flags; /* AID_QUALITY_* */
 
@@ -118,6 +120,10 @@ AID_MUST_USE aid_status aid_quality_assess(const aid_exposure *exposure,
  *   attainable_flux   the limit of the best that could be had, image unit; what is no number above
  *                     0 leaves depth out of the score. */
 void aid_quality_score(aid_quality *quality, double attainable_flux);
+
+/* Groups of pixels with AID_MASK_COSMIC_RAY that touch, corners included. */
+AID_MUST_USE aid_status aid_quality_count_hits(const aid_mask *mask, int64_t *ret_hits,
+                                               aid_error *err);
 
 /* Per cent of all pixels that are at or above `level` (INFINITY: unknown, 0 %). NaN is below. */
 double aid_saturation_percentage(const aid_image *image, double level);

@@ -1,0 +1,77 @@
+/* The score falls whenever the sky gets worse, whatever the seed. */
+#include "tests/domain/quality/sky_frame.h"
+
+enum { STEPS = 4, SEEDS = 3 };
+
+typedef void (*worsening)(aid_sky_options *options, int step);
+
+static void check_falls(worsening worsen)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        double before = 2.0;
+        for (int step = 0; step < STEPS; step++) {
+            aid_sky_options options = small_sky(seed);
+            worsen(&options, step);
+            aid_quality quality = quality_of(&options);
+            CHECK(quality.overall_quality_score > 0.0);
+            CHECK(quality.overall_quality_score < before);
+            before = quality.overall_quality_score;
+        }
+    }
+}
+
+static void brighter_sky(aid_sky_options *options, int step)
+{
+    options->epoch[AID_SKY_SCIENCE].sky_adu = 100.0 * pow(2.5, step);
+}
+TEST(the_score_falls_as_the_sky_brightens)
+{
+    check_falls(brighter_sky);
+}
+
+static void worse_seeing(aid_sky_options *options, int step)
+{
+    options->epoch[AID_SKY_SCIENCE].seeing_px = 2.6 + 0.8 * step;
+}
+TEST(the_score_falls_as_the_seeing_worsens)
+{
+    check_falls(worse_seeing);
+}
+
+static void thicker_clouds(aid_sky_options *options, int step)
+{
+    options->epoch[AID_SKY_SCIENCE].zero_point = 27.0 - 0.5 * step;
+}
+TEST(the_score_falls_as_clouds_take_light_away)
+{
+    check_falls(thicker_clouds);
+}
+
+static void longer_trails(aid_sky_options *options, int step)
+{
+    options->epoch[AID_SKY_SCIENCE].ellipticity = 0.02 + 0.12 * step;
+}
+TEST(the_score_falls_as_stars_are_drawn_out)
+{
+    check_falls(longer_trails);
+}
+
+static void lower_ceiling(aid_sky_options *options, int step)
+{
+    options->saturation_adu = 60000.0 / pow(4.0, step);
+}
+TEST(the_score_falls_as_more_pixels_saturate)
+{
+    check_falls(lower_ceiling);
+}
+
+static void more_hits(aid_sky_options *options, int step)
+{
+    options->epoch[AID_SKY_SCIENCE].cosmic_rays = 1500.0 * step;
+}
+TEST(the_score_falls_as_more_pixels_are_struck)
+{
+    check_falls(more_hits);
+}
+
+TEST_MAIN()

@@ -19,7 +19,7 @@ void aid_quality_score(aid_quality *q, double attainable_flux)
         depth = AID_MIN(1.0 / loss, 1.0);
     }
     double elongation = isfinite(q->ellipticity) ? q->ellipticity / round_enough : 0.0;
-    double round = 1.0 / (1.0 + elongation * elongation);
+    double round = 1.0 / (1.0 + elongation * elongation * elongation);
     double area = 1.0 - 0.01 * AID_CLAMP(q->masked_percentage, 0.0, 100.0);
     double unsaturated = 1.0 / (1.0 + 0.01 * saturated_spoils * q->saturation_percentage);
     double anchored = (double)q->stars / ((double)q->stars + stars_wanted);

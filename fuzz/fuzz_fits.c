@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "adapters/fits/decode.h"
 #include "adapters/fits/fits.h"
+#include "adapters/tables/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,8 +68,31 @@ static void decode(const uint8_t *data, size_t size, aid_fits_parts parts)
     free(block.bytes);
 }
 
+static void decode_table(const uint8_t *data, size_t size)
+{
+    reply_block block = {0};
+    aid_fits_reply_memory memory = {allocate, &block};
+    aid_fits_request request = {.table = true};
+    aid_error err;
+    if (aid_fits_decode(data, size, &request, &memory, &err) != AID_OK)
+        abort();
+    int descriptor = memfd_create("reply", MFD_CLOEXEC);
+    if (descriptor < 0 || write(descriptor, block.bytes, block.size) != (ssize_t)block.size)
+        abort();
+    aid_table table;
+    if (aid_fits_reply_take_table(descriptor, "x.fits", NULL, &table, &err) == AID_OK) {
+        aid_table_done(&table);
+    } else if (!strncmp(err.message, doubt, sizeof doubt - 1)) {
+        fprintf(stderr, "%s\n", err.message);
+        abort();
+    }
+    close(descriptor);
+    free(block.bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    decode_table(data, size);
     decode(data, size, AID_FITS_PARTS_IMAGE);
     decode(data, size, AID_FITS_PARTS_MASK);
     decode(data, size, AID_FITS_PARTS_HEADER);
@@ -127,7 +151,8 @@ static const char *const values[] = {"0",
 static const char *const keywords[] = {
     "BLANK",  "BSCALE", "BZERO",  "PCOUNT", "GCOUNT",   "EXTNAME",  "EXTVER", "ZBLANK",
     "ZSCALE", "ZZERO",  "THEAP",  "ZTILE1", "ZTILE2",   "ZDITHER0", "ZVAL1",  "ZVAL2",
-    "ZNAME1", "ZNAME2", "GROUPS", "MP_BAD", "CONTINUE", "HIERARCH", "END",    "NAXIS1"};
+    "ZNAME1", "ZNAME2", "GROUPS", "MP_BAD", "CONTINUE", "HIERARCH", "END",    "NAXIS1",
+    "TTYPE1", "TFORM1", "TFORM2", "TSCAL1", "TZERO1",   "TNULL1",   "TDISP1"};
 
 static uint32_t next(uint32_t *state)
 {

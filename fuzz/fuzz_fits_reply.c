@@ -1,6 +1,7 @@
 /* Bytes of a reply, as a decoder that was taken over could write them, -> the parent's checks. */
 #define _GNU_SOURCE
 #include "adapters/fits/reply.h"
+#include "adapters/tables/table.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,6 +36,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             continue;
         must_be_sound(&image, (aid_fits_parts)parts);
         aid_fits_image_done(&image);
+    }
+    aid_table table;
+    aid_error err;
+    if (aid_fits_reply_take_table(descriptor, "x.fits", NULL, &table, &err) == AID_OK) {
+        if (table.columns < 1 || table.columns > AID_MAX_TABLE_COLUMNS)
+            abort();
+        aid_table_done(&table);
     }
     close(descriptor);
     return 0;

@@ -89,6 +89,41 @@ static void put_companions(void)
     put(&file, "planes");
 }
 
+/* Numbers, scaled ones, nulls, texts and a vector. */
+static void put_table(void)
+{
+    naive_fits file = {0};
+    naive_empty_primary(&file);
+    naive_extension(&file, "BINTABLE", 8, 21, 2);
+    naive_counts(&file, 0);
+    naive_card(&file, "TFIELDS =                    5");
+    naive_card(&file, "TTYPE1  = 'id      '");
+    naive_card(&file, "TFORM1  = 'I       '");
+    naive_card(&file, "TZERO1  =                32768");
+    naive_card(&file, "TNULL1  =                    3");
+    naive_card(&file, "TFORM2  = 'D       '");
+    naive_card(&file, "TDISP2  = 'F8.3    '");
+    naive_card(&file, "TUNIT2  = 'deg     '");
+    naive_card(&file, "TFORM3  = '2A      '");
+    naive_card(&file, "TFORM4  = '2E      '");
+    naive_card(&file, "TFORM5  = 'L       '");
+    naive_end(&file);
+    for (int row = 0; row < 2; row++) {
+        naive_whole(&file, 2, (uint64_t)row + 2);
+        naive_value(&file, -64, 0.5);
+        naive_bytes(&file, "ab", 2);
+        naive_value(&file, -32, 1.0);
+        naive_value(&file, -32, 2.0);
+        naive_bytes(&file, "T", 1);
+    }
+    naive_fill(&file, '\0');
+    aid_fits_request request = {.table = true};
+    reply_block block = decode_to_block(file.bytes, file.size, &request);
+    save(reply_folder, "table_reply", block.bytes, block.size);
+    free(block.bytes);
+    put(&file, "table");
+}
+
 enum { SIDE = 24 };
 
 /* CFITSIO compresses only what is given in the image's own type. */
@@ -150,6 +185,7 @@ int main(int argc, char **argv)
     reply_folder = argv[2];
     put_plain();
     put_companions();
+    put_table();
     put_tiles(RICE_1, SHORT_IMG, 4, 1, "rice_16");
     put_tiles(RICE_1, BYTE_IMG, 4, 1, "rice_8");
     put_tiles(RICE_1, LONG_IMG, 4, 7, "rice_32");

@@ -83,7 +83,8 @@ void aid_fits_decoder_main(int argc, char **argv)
     aid_fits_request request = {.hdu = argv[3],
                                 .skip_companions = !strcmp(argv[2], "image-alone"),
                                 .mask_alone = !strcmp(argv[2], "mask"),
-                                .header_alone = !strcmp(argv[2], "header")};
+                                .header_alone = !strcmp(argv[2], "header"),
+                                .table = !strcmp(argv[2], "table")};
     aid_error err;
     _exit(decode_descriptor(&request, &err) == AID_OK ? 0 : EXIT_WITHOUT_REPLY);
 }
@@ -146,7 +147,8 @@ aid_status aid_fits_child_start(int file, int reply, const aid_fits_request *req
 {
     assert(is_ready && "aid_fits_decoder_main must be called first thing in main()");
     assert(file >= AID_FITS_CHILD_DESCRIPTORS && reply >= AID_FITS_CHILD_DESCRIPTORS);
-    const char *mode = request->mask_alone        ? "mask"
+    const char *mode = request->table             ? "table"
+                       : request->mask_alone      ? "mask"
                        : request->header_alone    ? "header"
                        : request->skip_companions ? "image-alone"
                                                   : "image";

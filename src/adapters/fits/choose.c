@@ -81,8 +81,8 @@ static int find_by_name(const aid_fits_layout *layout, const char *wanted)
     return -1;
 }
 
-static aid_status choose_wanted(const aid_fits_layout *layout, const char *wanted, int *ret_hdu,
-                                aid_error *err)
+static aid_status find_wanted(const aid_fits_layout *layout, const char *wanted, int *ret_hdu,
+                              aid_error *err)
 {
     int hdu = parse_number(wanted);
     if (hdu >= layout->count)
@@ -95,6 +95,15 @@ static aid_status choose_wanted(const aid_fits_layout *layout, const char *wante
         aid_fits_printable((const uint8_t *)wanted, strnlen(wanted, AID_FITS_NAME), text);
         AID_FAIL(err, AID_ERR_INVALID, "no HDU named '%s' among %d", text, layout->count);
     }
+    *ret_hdu = hdu;
+    return AID_OK;
+}
+
+static aid_status choose_wanted(const aid_fits_layout *layout, const char *wanted, int *ret_hdu,
+                                aid_error *err)
+{
+    int hdu;
+    AID_TRY(find_wanted(layout, wanted, &hdu, err));
     if (!is_image(&layout->hdus[hdu])) {
         char text[96];
         aid_fits_hdu_describe(&layout->hdus[hdu], text, sizeof text);
@@ -116,6 +125,32 @@ aid_status aid_fits_choose_image(const aid_fits_layout *layout, const char *want
                 return AID_OK;
             }
     return refuse_all(layout, err);
+}
+
+/* SExtractor puts the header of the image into a table before the catalogue. */
+static bool is_catalogue(const aid_fits_hdu *hdu)
+{
+    return hdu->kind == AID_FITS_BINARY_TABLE && strcasecmp(hdu->name, "LDAC_IMHEAD") != 0;
+}
+
+aid_status aid_fits_choose_table(const aid_fits_layout *layout, const char *wanted, int *ret_hdu,
+                                 aid_error *err)
+{
+    int hdu = 0;
+    if (wanted && *wanted)
+        AID_TRY(find_wanted(layout, wanted, &hdu, err));
+    else
+        while (hdu < layout->count - 1 && !is_catalogue(&layout->hdus[hdu]))
+            hdu++;
+    if (layout->hdus[hdu].kind == AID_FITS_BINARY_TABLE) {
+        *ret_hdu = hdu;
+        return AID_OK;
+    }
+    if (!wanted || !*wanted)
+        AID_FAIL(err, AID_ERR_INVALID, "no binary table among %d HDUs", layout->count);
+    char text[96];
+    aid_fits_hdu_describe(&layout->hdus[hdu], text, sizeof text);
+    AID_FAIL(err, AID_ERR_INVALID, "HDU %d: not a binary table but %s", hdu, text);
 }
 
 aid_status aid_fits_choose_mask(const aid_fits_layout *layout, int *ret_hdu, aid_error *err)

@@ -24,6 +24,10 @@ typedef struct aid_fits_choice {
 AID_MUST_USE aid_status aid_fits_choose_image(const aid_fits_layout *layout, const char *wanted,
                                               int *ret_hdu, aid_error *err);
 
+/* The same for a binary table that holds no image. */
+AID_MUST_USE aid_status aid_fits_choose_table(const aid_fits_layout *layout, const char *wanted,
+                                              int *ret_hdu, aid_error *err);
+
 /* The same for a mask: the first image named like a mask, else the first 2-D image. */
 AID_MUST_USE aid_status aid_fits_choose_mask(const aid_fits_layout *layout, int *ret_hdu,
                                              aid_error *err);

@@ -1,5 +1,6 @@
 #include "adapters/fits/decode.h"
 
+#include "adapters/fits/bintable.h"
 #include "adapters/fits/choose.h"
 #include "adapters/fits/pixels.h"
 #include "adapters/fits/reply_cards.h"
@@ -232,6 +233,29 @@ static aid_status fill(decoding *job, const aid_fits_request *request, aid_error
     return AID_OK;
 }
 
+static aid_status decode_table(decoding *job, const aid_fits_request *request,
+                               const aid_fits_reply_memory *memory, aid_error *err)
+{
+    int index;
+    AID_CLEANUP(aid_fits_bintable_done)
+    aid_fits_bintable table = {0};
+    AID_TRY(aid_fits_choose_table(job->layout, request->hdu, &index, err));
+    const aid_fits_hdu *hdu = &job->layout->hdus[index];
+    AID_TRY(in_hdu(aid_fits_bintable_read(&job->bytes, hdu, &table, err), index, err));
+    uint64_t total = sizeof job->reply + aid_fits_bintable_size(&table);
+    job->block = memory->allocate(memory->context, total);
+    if (!job->block)
+        AID_FAIL(err, AID_ERR_NOMEM, "out of memory for a table of %llu bytes",
+                 (unsigned long long)total);
+    aid_fits_bintable_fill(&table, job->block + sizeof job->reply);
+    job->reply.hdu = index;
+    job->reply.columns = table.kept;
+    job->reply.rows = table.rows;
+    snprintf(job->reply.hdu_name, sizeof job->reply.hdu_name, "%s", hdu->name);
+    memcpy(job->reply.message, table.left_out, sizeof table.left_out);
+    return AID_OK;
+}
+
 static aid_status decode(decoding *job, const uint8_t *bytes, size_t size,
                          const aid_fits_request *request, const aid_fits_reply_memory *memory,
                          aid_error *err)
@@ -240,6 +264,8 @@ static aid_status decode(decoding *job, const uint8_t *bytes, size_t size,
     AID_TRY(aid_new_buffer(1, sizeof *job->layout, "list of HDUs", &job->layout, err));
     AID_TRY(aid_fits_layout_read(&job->bytes, job->layout, err));
     AID_TRY(aid_fits_bytes_finish(&job->bytes, err));
+    if (request->table)
+        return decode_table(job, request, memory, err);
     AID_TRY(request->mask_alone ? open_mask_alone(job, err) : open_image(job, request, err));
     AID_TRY(in_hdu(
         aid_fits_reply_cards_collect(&job->bytes, job->layout, job->choice.image, &job->cards, err),

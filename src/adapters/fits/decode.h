@@ -6,10 +6,11 @@
 #include "adapters/fits/reply.h"
 
 typedef struct aid_fits_request {
-    const char *hdu; /* NULL or "": the first 2-D image; "2", "SCI", "SCI,1" */
+    const char *hdu; /* NULL or "": the first 2-D image or binary table; "2", "SCI", "SCI,1" */
     bool skip_companions;
     bool mask_alone;   /* the pixels as a mask: low bytes, and no image */
     bool header_alone; /* no pixels at all */
+    bool table;        /* a binary table instead of pixels */
 } aid_fits_request;
 
 /* Gives the memory of a reply, once it is known how long it will be; NULL: out of memory. */

@@ -4,6 +4,7 @@
 #define AID_ADAPTERS_FITS_FITS_H
 
 #include "core/base/header.h"
+#include "core/base/notes.h"
 #include "core/imaging/image.h"
 
 /* Must be called first thing in main() of every program that reads FITS: when the program was
@@ -56,6 +57,15 @@ void aid_fits_image_done(aid_fits_image *image);
 AID_MUST_USE aid_status aid_fits_read_mask(const char *path, int32_t width, int32_t height,
                                            aid_mask *ret_mask, char ret_sha256[65], aid_error *err);
 
+/* A binary table: hdu NULL: the first one (SExtractor's LDAC_IMHEAD does not count), else number or
+ * EXTNAME. Numbers with TSCAL and TZERO applied, whole ones exact where they fit; TNULL is null,
+ * logical columns are 1, 0 or null. `decimals` are those of TDISPn. Columns of vectors, of
+ * variable-length arrays, of complex numbers or of bits are left out, and `notes` (may be NULL)
+ * says which. Failures as of aid_fits_read. Release with aid_table_done. */
+struct aid_table;
+AID_MUST_USE aid_status aid_fits_read_table(const char *path, const char *hdu, aid_notes *notes,
+                                            struct aid_table *ret_table, aid_error *err);
+
 /* ---- writing: a new file of several HDUs, never half-written (temporary name, fsync, rename) ----
  */
 typedef struct aid_fits_writer aid_fits_writer;
@@ -79,7 +89,6 @@ AID_MUST_USE aid_status aid_fits_put_header(aid_fits_writer *writer, const aid_h
 AID_MUST_USE aid_status aid_fits_put_u16(aid_fits_writer *writer, const char *extname,
                                          const aid_image *image, const aid_header *cards,
                                          aid_error *err);
-struct aid_table;
 AID_MUST_USE aid_status aid_fits_put_table(aid_fits_writer *writer, const char *extname,
                                            const struct aid_table *table, const aid_header *cards,
                                            aid_error *err);

@@ -151,6 +151,18 @@ aid_status aid_fits_read(const char *path, const aid_fits_read_options *options,
     return read_file(path, &request, ret_image, err);
 }
 
+aid_status aid_fits_read_table(const char *path, const char *hdu, aid_notes *notes,
+                               struct aid_table *ret_table, aid_error *err)
+{
+    AID_CLEANUP(input_done)
+    input_file input;
+    char sha256[65];
+    aid_fits_request request = {.hdu = hdu, .table = true};
+    AID_TRY(open_input(path, &input, err));
+    AID_TRY(decode(&input, &request, sha256, err));
+    return aid_fits_reply_take_table(input.reply, input.name, notes, ret_table, err);
+}
+
 aid_status aid_fits_read_mask(const char *path, int32_t width, int32_t height, aid_mask *ret_mask,
                               char ret_sha256[65], aid_error *err)
 {

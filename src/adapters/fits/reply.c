@@ -12,7 +12,7 @@
 
 enum { STEP_PIXELS = 1 << 16 }; /* read and checked at once: what fits a core's cache */
 
-static aid_status refuse(const char *name, const char *what, aid_error *err)
+aid_status aid_fits_reply_refuse(const char *name, const char *what, aid_error *err)
 {
     AID_FAIL(err, AID_ERR_INVALID, "%s: the decoder gave a reply that cannot be right: %s", name,
              what);
@@ -32,8 +32,8 @@ aid_fits_reply_extent aid_fits_reply_measure(const aid_fits_reply *reply)
 /* ---------------------------------------------------------------------------------------- reading
  */
 
-static aid_status read_at(int descriptor, const char *name, uint64_t at, void *bytes, size_t size,
-                          aid_error *err)
+aid_status aid_fits_reply_read(int descriptor, const char *name, uint64_t at, void *bytes,
+                               size_t size, aid_error *err)
 {
     uint8_t *to = bytes;
     while (size > 0) {
@@ -44,7 +44,7 @@ static aid_status read_at(int descriptor, const char *name, uint64_t at, void *b
             AID_FAIL(err, AID_ERR_IO, "%s: cannot read the decoder's reply: %s", name,
                      strerror(errno));
         if (n == 0)
-            return refuse(name, "it is cut short", err);
+            return aid_fits_reply_refuse(name, "it is cut short", err);
         to += n;
         at += (uint64_t)n;
         size -= (size_t)n;
@@ -64,7 +64,7 @@ static bool is_printable(const char *text, size_t length)
 }
 
 /* A NUL-terminated printable text within its field. */
-static bool is_text(const char *text, size_t size)
+bool aid_fits_reply_is_text(const char *text, size_t size)
 {
     size_t length = strnlen(text, size);
     return length < size && is_printable(text, length);
@@ -76,14 +76,15 @@ static aid_status check_shape(const aid_fits_reply *reply, const char *name, aid
     if (reply->width < 1 || reply->height < 1 || reply->width > AID_MAX_IMAGE_SIDE ||
         reply->height > AID_MAX_IMAGE_SIDE ||
         (int64_t)reply->width * reply->height > AID_MAX_IMAGE_PIXELS)
-        return refuse(name, "its shape", err);
-    bool parts = (uint32_t)reply->has_variance <= 1 && (uint32_t)reply->has_mask <= 1;
+        return aid_fits_reply_refuse(name, "its shape", err);
+    bool parts = reply->columns == 0 && reply->rows == 0;
+    parts = parts && (uint32_t)reply->has_variance <= 1 && (uint32_t)reply->has_mask <= 1;
     if (asked == AID_FITS_PARTS_IMAGE)
         parts = parts && reply->has_image == 1;
     else
         parts = parts && reply->has_image == 0 && reply->has_variance == 0 &&
                 reply->has_mask == (asked == AID_FITS_PARTS_MASK);
-    return parts ? AID_OK : refuse(name, "its parts", err);
+    return parts ? AID_OK : aid_fits_reply_refuse(name, "its parts", err);
 }
 
 static aid_status check_reply(const aid_fits_reply *reply, const char *name, aid_fits_parts parts,
@@ -95,27 +96,27 @@ static aid_status check_reply(const aid_fits_reply *reply, const char *name, aid
     for (size_t i = 0; i < AID_COUNT_OF(known); i++)
         is_known = is_known || reply->bitpix == known[i];
     if (!is_known)
-        return refuse(name, "its BITPIX", err);
+        return aid_fits_reply_refuse(name, "its BITPIX", err);
     if (reply->hdu < 0 || reply->hdu >= AID_MAX_HDUS)
-        return refuse(name, "its HDU", err);
+        return aid_fits_reply_refuse(name, "its HDU", err);
     if (!isfinite(reply->bscale) || !isfinite(reply->bzero))
-        return refuse(name, "its scaling", err);
-    if (!is_text(reply->hdu_name, sizeof reply->hdu_name))
-        return refuse(name, "its name", err);
+        return aid_fits_reply_refuse(name, "its scaling", err);
+    if (!aid_fits_reply_is_text(reply->hdu_name, sizeof reply->hdu_name))
+        return aid_fits_reply_refuse(name, "its name", err);
     uint64_t largest = sizeof(aid_fits_reply_card) + AID_MAX_KEYWORD + 2 * AID_MAX_CARD_VALUE;
     if (reply->card_count < 0 || reply->card_count > AID_MAX_HEADER_CARDS ||
         reply->cards_size > (uint64_t)reply->card_count * largest)
-        return refuse(name, "its number of cards", err);
+        return aid_fits_reply_refuse(name, "its number of cards", err);
     if (aid_fits_reply_measure(reply).total != size)
-        return refuse(name, "its size", err);
+        return aid_fits_reply_refuse(name, "its size", err);
     return AID_OK;
 }
 
 /* The decoder's own words: about the file, or about what it lacks. */
 static aid_status forward_failure(const aid_fits_reply *reply, const char *name, aid_error *err)
 {
-    if (!is_text(reply->message, sizeof reply->message))
-        return refuse(name, "its message", err);
+    if (!aid_fits_reply_is_text(reply->message, sizeof reply->message))
+        return aid_fits_reply_refuse(name, "its message", err);
     bool lacks = reply->status == AID_ERR_NOMEM || reply->status == AID_ERR_IO;
     aid_status status = lacks ? (aid_status)reply->status : AID_ERR_INVALID;
     AID_FAIL(err, status, "%s: %s", name, reply->message);
@@ -140,8 +141,8 @@ static aid_status take_image(int descriptor, const aid_fits_reply *reply, uint64
     *ret_image = (aid_image){data, reply->width, reply->height, reply->width};
     for (int64_t i = 0; i < count; i += STEP_PIXELS) {
         int64_t step = AID_MIN((int64_t)STEP_PIXELS, count - i);
-        AID_TRY(read_at(descriptor, name, at + (uint64_t)i * sizeof *data, data + i,
-                        (size_t)step * sizeof *data, err));
+        AID_TRY(aid_fits_reply_read(descriptor, name, at + (uint64_t)i * sizeof *data, data + i,
+                                    (size_t)step * sizeof *data, err));
         infinite_to_nan(data + i, step);
     }
     return AID_OK;
@@ -154,7 +155,7 @@ static aid_status take_mask(int descriptor, const aid_fits_reply *reply, uint64_
     uint8_t *data;
     AID_TRY(aid_new_buffer(count, 1, name, &data, err));
     *ret_mask = (aid_mask){data, reply->width, reply->height};
-    return read_at(descriptor, name, at, data, count, err);
+    return aid_fits_reply_read(descriptor, name, at, data, count, err);
 }
 
 static uint8_t bits_of(const aid_mask *mask)
@@ -181,12 +182,12 @@ static aid_status take_card(const char **at, size_t *left, const char *name, aid
 {
     aid_fits_reply_card card;
     if (*left < sizeof card)
-        return refuse(name, "its cards end early", err);
+        return aid_fits_reply_refuse(name, "its cards end early", err);
     memcpy(&card, *at, sizeof card);
     const char *text = *at + sizeof card;
     if (!is_card(&card, *left - sizeof card) ||
         !is_printable(text, (size_t)card.keyword + card.value + card.comment))
-        return refuse(name, "a card", err);
+        return aid_fits_reply_refuse(name, "a card", err);
     char keyword[AID_MAX_KEYWORD], value[AID_MAX_CARD_VALUE + 1], comment[AID_MAX_CARD_VALUE + 1];
     const size_t lengths[] = {card.keyword, card.value, card.comment};
     char *const parts[] = {keyword, value, comment};
@@ -207,11 +208,11 @@ static aid_status take_cards(int descriptor, const aid_fits_reply *reply, uint64
     char *text = NULL;
     size_t left = (size_t)reply->cards_size;
     AID_TRY(aid_new_buffer(left, 1, name, &text, err));
-    AID_TRY(read_at(descriptor, name, at, text, left, err));
+    AID_TRY(aid_fits_reply_read(descriptor, name, at, text, left, err));
     const char *next = text;
     for (int32_t i = 0; i < reply->card_count; i++)
         AID_TRY(take_card(&next, &left, name, header, err));
-    return left == 0 ? AID_OK : refuse(name, "its cards do not end", err);
+    return left == 0 ? AID_OK : aid_fits_reply_refuse(name, "its cards do not end", err);
 }
 
 /* ------------------------------------------------------------------------------------------ whole
@@ -230,23 +231,32 @@ static aid_status take_parts(int descriptor, const aid_fits_reply *reply, const 
     const uint8_t known =
         AID_MASK_BAD | AID_MASK_SATURATED | AID_MASK_COSMIC_RAY | AID_MASK_NO_DATA | AID_MASK_EDGE;
     if (parts != AID_FITS_PARTS_MASK && (bits_of(&image->mask) & ~known))
-        return refuse(name, "its mask", err);
+        return aid_fits_reply_refuse(name, "its mask", err);
     return take_cards(descriptor, reply, extent.cards, name, &image->header, err);
+}
+
+aid_status aid_fits_reply_header(int descriptor, const char *name, aid_fits_reply *ret_reply,
+                                 uint64_t *ret_size, aid_error *err)
+{
+    struct stat file;
+    if (fstat(descriptor, &file) != 0)
+        AID_FAIL(err, AID_ERR_IO, "%s: cannot read the decoder's reply: %s", name, strerror(errno));
+    AID_TRY(aid_fits_reply_read(descriptor, name, 0, ret_reply, sizeof *ret_reply, err));
+    if (memcmp(ret_reply->magic, AID_FITS_REPLY_MAGIC, sizeof ret_reply->magic) != 0)
+        return aid_fits_reply_refuse(name, "it does not begin like one", err);
+    if (ret_reply->status != AID_OK)
+        return forward_failure(ret_reply, name, err);
+    *ret_size = (uint64_t)file.st_size;
+    return AID_OK;
 }
 
 aid_status aid_fits_reply_take(int descriptor, const char *name, aid_fits_parts parts,
                                aid_fits_image *ret_image, aid_error *err)
 {
-    struct stat file;
     aid_fits_reply reply;
-    if (fstat(descriptor, &file) != 0)
-        AID_FAIL(err, AID_ERR_IO, "%s: cannot read the decoder's reply: %s", name, strerror(errno));
-    AID_TRY(read_at(descriptor, name, 0, &reply, sizeof reply, err));
-    if (memcmp(reply.magic, AID_FITS_REPLY_MAGIC, sizeof reply.magic) != 0)
-        return refuse(name, "it does not begin like one", err);
-    if (reply.status != AID_OK)
-        return forward_failure(&reply, name, err);
-    AID_TRY(check_reply(&reply, name, parts, (uint64_t)file.st_size, err));
+    uint64_t size;
+    AID_TRY(aid_fits_reply_header(descriptor, name, &reply, &size, err));
+    AID_TRY(check_reply(&reply, name, parts, size, err));
     aid_fits_image image = {.width = reply.width,
                             .height = reply.height,
                             .hdu = reply.hdu,

@@ -1,10 +1,13 @@
 /* What the decoder hands to its parent: one block of memory, laid out as
  *   aid_fits_reply | image float32 | variance float32 | mask uint8 | cards
+ * or, of a binary table, as
+ *   aid_fits_reply | columns | first column | second column | ...
  * with each part there or not as the header says. The parent believes none of it. */
 #ifndef AID_ADAPTERS_FITS_REPLY_H
 #define AID_ADAPTERS_FITS_REPLY_H
 
 #include "adapters/fits/fits.h"
+#include "core/base/notes.h"
 
 #include <stddef.h>
 
@@ -21,7 +24,17 @@ typedef struct aid_fits_reply {
     char hdu_name[72];
     int32_t card_count;
     uint64_t cards_size; /* bytes */
+    int64_t rows;        /* of a table; 0 for images */
+    int32_t columns;     /* `message` names those that were left out, or is "" */
 } aid_fits_reply;
+
+/* One column: `rows` values of `width` bytes, int64 or double as they are in memory, or text with
+ * blanks or NULs behind it. */
+typedef struct aid_fits_reply_column {
+    char name[72], unit[72], ucd[72], description[256];
+    int32_t kind, decimals; /* as in aid_column */
+    uint64_t width;
+} aid_fits_reply_column;
 
 /* Before the text of each card: its kind and the lengths of keyword, value and comment, which
  * follow without NULs. */
@@ -48,5 +61,19 @@ typedef enum aid_fits_parts {
  * for a mask alone, and otherwise the AID_MASK_* of an exposure. sha256 is left empty. */
 AID_MUST_USE aid_status aid_fits_reply_take(int descriptor, const char *name, aid_fits_parts parts,
                                             aid_fits_image *ret_image, aid_error *err);
+
+/* The same of a table. Release with aid_table_done. */
+AID_MUST_USE aid_status aid_fits_reply_take_table(int descriptor, const char *name,
+                                                  aid_notes *notes, struct aid_table *ret_table,
+                                                  aid_error *err);
+
+/* What both have in common: bytes of the reply, a doubt about it, its header when all is well. */
+AID_MUST_USE aid_status aid_fits_reply_read(int descriptor, const char *name, uint64_t at,
+                                            void *bytes, size_t size, aid_error *err);
+AID_MUST_USE aid_status aid_fits_reply_refuse(const char *name, const char *what, aid_error *err);
+bool aid_fits_reply_is_text(const char *text, size_t size);
+AID_MUST_USE aid_status aid_fits_reply_header(int descriptor, const char *name,
+                                              aid_fits_reply *ret_reply, uint64_t *ret_size,
+                                              aid_error *err);
 
 #endif

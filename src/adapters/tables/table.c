@@ -74,6 +74,32 @@ void aid_table_done(aid_table *table)
     *table = (aid_table){0};
 }
 
+aid_status aid_table_reserve(aid_table *table, int64_t rows, aid_error *err)
+{
+    for (int i = 0; i < table->columns; i++) {
+        void **values = (void **)&table->items[i].values.texts; /* all are of eight bytes */
+        void *grown = realloc(*values, (size_t)rows * sizeof(int64_t));
+        if (!grown)
+            AID_FAIL(err, AID_ERR_NOMEM, "out of memory for a table of %lld rows", (long long)rows);
+        *values = grown;
+    }
+    return AID_OK;
+}
+
+void aid_table_add_null_row(aid_table *table)
+{
+    for (int i = 0; i < table->columns; i++) {
+        aid_column *column = &table->items[i];
+        if (column->kind == AID_COLUMN_INT64)
+            column->values.integers[table->rows] = AID_NULL_INT64;
+        else if (column->kind == AID_COLUMN_DOUBLE)
+            column->values.doubles[table->rows] = NAN;
+        else
+            column->values.texts[table->rows] = NULL;
+    }
+    table->rows++;
+}
+
 /* ------------------------------------------------------------------------------------ owned texts
  */
 

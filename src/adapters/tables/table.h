@@ -46,6 +46,11 @@ void aid_table_done(aid_table *table);
 AID_MUST_USE aid_status aid_table_set_text(aid_table *table, int column, int64_t row,
                                            const char *text, aid_error *err);
 
+/* For readers that do not know the number of rows before: room for `rows`, and one more of nulls
+ * where there is room. */
+AID_MUST_USE aid_status aid_table_reserve(aid_table *table, int64_t rows, aid_error *err);
+void aid_table_add_null_row(aid_table *table);
+
 /* A copy of `text` that lives as long as the table; NULL stays NULL. */
 AID_MUST_USE aid_status aid_table_own(aid_table *table, const char *text, const char **ret_text,
                                       aid_error *err);

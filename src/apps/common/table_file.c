@@ -62,13 +62,16 @@ static aid_status find_form(const char *path, table_form *ret_form, aid_error *e
 aid_status aid_table_read(const char *path, const aid_table_read_options *options,
                           aid_table *ret_table, aid_error *err)
 {
+    const aid_table_read_options defaults = {0};
     table_form form;
-    (void)options;
+    if (!options)
+        options = &defaults;
     AID_TRY(find_form(path, &form, err));
     switch (form) {
     case FORM_FITS:
+        return aid_fits_read_table(path, options->hdu, options->notes, ret_table, err);
     case FORM_VOTABLE:
-        AID_FAIL(err, AID_ERR_INVALID, "%s: tables of this form cannot be read", path);
+        return aid_table_read_votable(path, options->notes, ret_table, err);
     case FORM_JSON:
         return aid_table_read_json(path, ret_table, err);
     case FORM_CSV:

@@ -12,6 +12,7 @@ static const aid_camera cameras[] = {
      .gain = 1.80, /* photon transfer on its flats and biases */
      .read_noise = 9.4,
      .saturation = NAN,
+     .overscan_skip = 8, /* the first is 100 ADU low; a bright image trails into the next few */
      .remark = "GAIN is an index there"},
     {.name = "ZWO",
      .gain_card_is_wrong = true,

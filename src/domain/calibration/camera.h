@@ -10,7 +10,9 @@ typedef struct aid_camera {
     double gain;             /* e-/ADU; NaN unknown */
     double read_noise;       /* e-; NaN unknown */
     double saturation;       /* ADU; NaN unknown */
-    const char *remark;      /* a clause for the note */
+    int overscan_skip;  /* columns (rows) of the overscan next to the image that are not used: they
+                           hold what is left of its charge, or a transient of the electronics */
+    const char *remark; /* a clause for the note */
 } aid_camera;
 
 /* The profile of the camera that the header names, or NULL. */

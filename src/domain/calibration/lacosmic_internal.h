@@ -1,0 +1,44 @@
+/* What the parts of L.A.Cosmic share. Internal to this folder. */
+#ifndef AID_DOMAIN_CALIBRATION_LACOSMIC_INTERNAL_H
+#define AID_DOMAIN_CALIBRATION_LACOSMIC_INTERNAL_H
+
+#include "domain/calibration/lacosmic.h"
+#include "domain/calibration/medians.h"
+
+#define AID_COSMIC_STAGE "cosmic rays"
+
+/* Of a pixel, during the search. */
+enum { AID_PIXEL_BLOCKED = 1, AID_PIXEL_STRUCK = 2 };
+
+enum { AID_COSMIC_TILE_WIDTH = 256, AID_COSMIC_TILE_HEIGHT = 64, AID_COSMIC_KERNEL = 7 };
+
+typedef struct aid_cosmic_search {
+    const char *name;
+    const aid_lacosmic_options *options;
+    int32_t width, height;
+    int64_t tiles_x, tiles;
+    float *clean;    /* [height][width], e-: the image, its hits filled so far */
+    float *variance; /* the same of the variance, e-^2; NULL: from `clean` */
+    uint8_t *state;  /* [height][width] */
+    uint8_t *found;  /* in this iteration */
+    uint8_t *active; /* [tiles]: has to be searched in this iteration */
+    int64_t *fresh;  /* [tiles]: pixels that were struck in this iteration for the first time */
+    float clip, neighbour_clip, object_limit, read_variance;
+    float kernel[AID_COSMIC_KERNEL * AID_COSMIC_KERNEL];
+    int halo;
+    aid_median_filter noise, signal, fine, coarse;
+    float *scratch; /* [workers][scratch_planes][scratch_plane] */
+    int64_t scratch_plane;
+    float level, variance_level; /* of the sound pixels: fills what has no sound neighbour */
+} aid_cosmic_search;
+
+enum { AID_COSMIC_PLANES = 7 };
+
+aid_rectangle aid_cosmic_tile(const aid_cosmic_search *search, int64_t tile);
+/* `tile` grown by `radius`, within the image. */
+aid_rectangle aid_cosmic_grown(const aid_cosmic_search *search, aid_rectangle tile, int radius);
+
+/* Marks the hits of one tile in search->found. */
+void aid_cosmic_search_tile(const aid_cosmic_search *search, int64_t tile, int worker);
+
+#endif

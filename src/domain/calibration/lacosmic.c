@@ -87,6 +87,25 @@ static aid_status load_band(void *context, int64_t band, int worker, aid_error *
     return AID_OK;
 }
 
+/* Pixels that are not struck after all get their own values back. */
+static aid_status reload_band(void *context, int64_t band, int worker, aid_error *err)
+{
+    (void)worker;
+    (void)err;
+    const cosmic_job *job = context;
+    const aid_cosmic_search *search = job->search;
+    int64_t first, last;
+    float gain = (float)search->options->gain;
+    aid_band_range(search->height, BAND, band, &first, &last);
+    for (int32_t y = (int32_t)first; y < last; y++) {
+        float *clean = search->clean + (int64_t)y * search->width;
+        const float *image = aid_image_row(job->input->image, y);
+        for (int32_t x = 0; x < search->width; x++)
+            clean[x] = isfinite(image[x]) ? image[x] * gain : clean[x];
+    }
+    return AID_OK;
+}
+
 /* The median of the sound pixels, the lower one of two: fills what has no sound neighbour. */
 static aid_status sound_level(const aid_cosmic_search *search, const float *values,
                               float *ret_level, aid_error *err)
@@ -282,7 +301,7 @@ static aid_status merge_tile(void *context, int64_t tile, int worker, aid_error 
     for (int32_t y = own.y0; y < own.y1; y++)
         for (int32_t x = own.x0; x < own.x1; x++) {
             int64_t at = (int64_t)y * search->width + x;
-            search->state[at] |= search->found[at] ? AID_PIXEL_STRUCK : 0;
+            search->state[at] |= search->found[at];
         }
     return AID_OK;
 }
@@ -319,6 +338,32 @@ static aid_status iterate(cosmic_job *job, aid_pool *pool, int *ret_iterations, 
         AID_TRY(aid_pool_run(pool, search->tiles, clean_tile, job, err));
     }
     *ret_iterations = iterations;
+    return AID_OK;
+}
+
+/* ------------------------------------------------------------------------------------- settling */
+
+static aid_status settle_tile(void *context, int64_t tile, int worker, aid_error *err)
+{
+    (void)worker;
+    (void)err;
+    aid_cosmic_settle_tile(context, tile);
+    return AID_OK;
+}
+
+/* Every round judges from the states as the one before left them. */
+static aid_status settle(cosmic_job *job, aid_pool *pool, aid_error *err)
+{
+    aid_cosmic_search *search = job->search;
+    enum { ROUNDS = 3 };
+    for (int round = 0; round < ROUNDS; round++) {
+        aid_cosmic_settle_input input = {
+            .search = search, .image = job->input->image, .growing = round < ROUNDS - 1};
+        AID_TRY(aid_pool_run(pool, search->tiles, settle_tile, &input, err));
+        uint8_t *settled = search->found;
+        search->found = search->state;
+        search->state = settled;
+    }
     return AID_OK;
 }
 
@@ -405,11 +450,71 @@ static aid_status load(cosmic_job *job, aid_pool *pool, aid_error *err)
 
 /* -------------------------------------------------------------------------------------- results */
 
-static aid_status put_clean(const aid_cosmic_search *search, const aid_cosmic_input *input,
-                            aid_image *ret_clean, aid_error *err)
+/* Collects the struck pixels that touch `start`, be it by a corner, each once, and unmarks them.
+ * Returns how many; ret_seeded tells whether one of them is a hit by itself. */
+static int64_t collect(const aid_cosmic_search *search, int64_t start, int64_t *group,
+                       bool *ret_seeded)
 {
+    int64_t count = 0, next = 0;
+    bool seeded = false;
+    group[count++] = start;
+    search->state[start] &= (uint8_t)~AID_PIXEL_STRUCK;
+    while (next < count) {
+        int64_t at = group[next++];
+        seeded = seeded || search->state[at] & AID_PIXEL_SEED;
+        int32_t x = (int32_t)(at % search->width), y = (int32_t)(at / search->width);
+        for (int32_t j = AID_MAX(y - 1, 0); j <= AID_MIN(y + 1, search->height - 1); j++)
+            for (int32_t i = AID_MAX(x - 1, 0); i <= AID_MIN(x + 1, search->width - 1); i++) {
+                int64_t other = (int64_t)j * search->width + i;
+                if (!(search->state[other] & AID_PIXEL_STRUCK))
+                    continue;
+                search->state[other] &= (uint8_t)~AID_PIXEL_STRUCK;
+                group[count++] = other;
+            }
+    }
+    *ret_seeded = seeded;
+    return count;
+}
+
+/* Groups into search->found: what is left there is a hit. Counts pixels and groups. */
+static aid_status keep_hits(aid_cosmic_search *search, aid_cosmics *cosmics, aid_error *err)
+{
+    AID_CLEANUP(aid_free_pointer)
+    int64_t *group = NULL;
+    int64_t all = (int64_t)search->width * search->height, struck = 0;
+    for (int64_t i = 0; i < all; i++)
+        struck += search->state[i] & AID_PIXEL_STRUCK ? 1 : 0;
+    AID_TRY(aid_new_array((size_t)struck + 1, sizeof *group, "hits", &group, err));
+    memset(search->found, 0, (size_t)search->width * (size_t)search->height);
+    for (int64_t i = 0; i < all; i++) {
+        if (!(search->state[i] & AID_PIXEL_STRUCK))
+            continue;
+        bool seeded;
+        int64_t count = collect(search, i, group, &seeded);
+        if (search->options->settle && !seeded)
+            continue;
+        cosmics->hits++;
+        cosmics->pixels += count;
+        for (int64_t k = 0; k < count; k++)
+            search->found[group[k]] = AID_PIXEL_STRUCK;
+    }
+    for (int64_t i = 0; i < all; i++)
+        search->state[i] |= search->found[i];
+    return AID_OK;
+}
+
+/* The settled hits are filled afresh, each from what is sound beside it by now. */
+static aid_status put_clean(cosmic_job *job, aid_pool *pool, aid_image *ret_clean, aid_error *err)
+{
+    aid_cosmic_search *search = job->search;
+    const aid_image *image = job->input->image;
     aid_image clean;
-    AID_TRY(aid_image_copy(input->image, &clean, err));
+    if (search->options->settle) {
+        memset(search->active, 1, (size_t)search->tiles);
+        AID_TRY(aid_pool_run(pool, aid_band_count(search->height, BAND), reload_band, job, err));
+        AID_TRY(aid_pool_run(pool, search->tiles, clean_tile, job, err));
+    }
+    AID_TRY(aid_image_copy(image, &clean, err));
     float gain = (float)search->options->gain;
     for (int32_t y = 0; y < search->height; y++)
         for (int32_t x = 0; x < search->width; x++) {
@@ -421,45 +526,12 @@ static aid_status put_clean(const aid_cosmic_search *search, const aid_cosmic_in
     return AID_OK;
 }
 
-/* Wipes a group of struck pixels that touch, be it by a corner: each pixel is stacked once. */
-static void flood(const aid_cosmic_search *search, int64_t *stack, int64_t start)
+static void put_mask(const aid_cosmic_search *search, aid_mask *mask)
 {
-    int64_t depth = 0;
-    stack[depth++] = start;
-    search->state[start] &= (uint8_t)~AID_PIXEL_STRUCK;
-    while (depth > 0) {
-        int64_t at = stack[--depth];
-        int32_t x = (int32_t)(at % search->width), y = (int32_t)(at / search->width);
-        for (int32_t j = AID_MAX(y - 1, 0); j <= AID_MIN(y + 1, search->height - 1); j++)
-            for (int32_t i = AID_MAX(x - 1, 0); i <= AID_MIN(x + 1, search->width - 1); i++) {
-                int64_t other = (int64_t)j * search->width + i;
-                if (!(search->state[other] & AID_PIXEL_STRUCK))
-                    continue;
-                search->state[other] &= (uint8_t)~AID_PIXEL_STRUCK;
-                stack[depth++] = other;
-            }
-    }
-}
-
-/* Marks the mask, counts pixels and groups of them; the states are used up. */
-static aid_status put_mask(const aid_cosmic_search *search, aid_mask *mask, aid_cosmics *cosmics,
-                           aid_error *err)
-{
-    AID_CLEANUP(aid_free_pointer)
-    int64_t *stack = NULL;
     int64_t all = (int64_t)search->width * search->height;
-    for (int64_t i = 0; i < all; i++)
-        cosmics->pixels += search->state[i] & AID_PIXEL_STRUCK ? 1 : 0;
-    AID_TRY(aid_new_array((size_t)cosmics->pixels + 1, sizeof *stack, "hits", &stack, err));
     for (int64_t i = 0; i < all; i++)
         if (search->state[i] & AID_PIXEL_STRUCK)
             mask->data[i] |= AID_MASK_COSMIC_RAY;
-    for (int64_t i = 0; i < all; i++)
-        if (search->state[i] & AID_PIXEL_STRUCK) {
-            flood(search, stack, i);
-            cosmics->hits++;
-        }
-    return AID_OK;
 }
 
 static aid_status find(cosmic_job *job, aid_pool *pool, aid_cosmics *ret_cosmics, aid_error *err)
@@ -471,13 +543,12 @@ static aid_status find(cosmic_job *job, aid_pool *pool, aid_cosmics *ret_cosmics
     AID_TRY(allocate(search, variance && variance->data, aid_pool_threads(pool), err));
     AID_TRY(load(job, pool, err));
     AID_TRY(iterate(job, pool, &cosmics.iterations, err));
+    if (search->options->settle)
+        AID_TRY(settle(job, pool, err));
+    AID_TRY(keep_hits(search, &cosmics, err));
     if (search->options->want_clean)
-        AID_TRY(put_clean(search, job->input, &cosmics.clean, err));
-    aid_status status = put_mask(search, job->input->mask, &cosmics, err);
-    if (status != AID_OK) {
-        aid_cosmics_done(&cosmics);
-        return status;
-    }
+        AID_TRY(put_clean(job, pool, &cosmics.clean, err));
+    put_mask(search, job->input->mask);
     *ret_cosmics = cosmics;
     return AID_OK;
 }

@@ -38,7 +38,7 @@ typedef struct aid_lacosmic_options {
 #define AID_LACOSMIC_DEFAULTS                                                                      \
     (aid_lacosmic_options)                                                                         \
     {                                                                                              \
-        .gain = 1.0, .read_noise_e = 6.5, .saturation = NAN, .sigma_clip = 4.5,                    \
+        .gain = 1.0, .read_noise_e = 6.5, .saturation = NAN, .sigma_clip = 4.0,                    \
         .sigma_fraction = 0.5, .object_limit = 5.0, .iterations = 4, .separable = true,            \
         .psf_fwhm_px = 2.5, .settle = true                                                         \
     }

@@ -8,7 +8,13 @@
 #define AID_COSMIC_STAGE "cosmic rays"
 
 /* Of a pixel, during the search. */
-enum { AID_PIXEL_BLOCKED = 1, AID_PIXEL_STRUCK = 2 };
+enum {
+    AID_PIXEL_BLOCKED = 1,
+    AID_PIXEL_STRUCK = 2, /* as things stand */
+    AID_PIXEL_FOUND = 4,  /* struck by the Laplacian test */
+    AID_PIXEL_CORE = 8,   /* and not just by its rule for neighbours */
+    AID_PIXEL_SEED = 16   /* settled to be a hit, whatever is beside it */
+};
 
 enum { AID_COSMIC_TILE_WIDTH = 256, AID_COSMIC_TILE_HEIGHT = 64, AID_COSMIC_KERNEL = 7 };
 
@@ -38,7 +44,16 @@ aid_rectangle aid_cosmic_tile(const aid_cosmic_search *search, int64_t tile);
 /* `tile` grown by `radius`, within the image. */
 aid_rectangle aid_cosmic_grown(const aid_cosmic_search *search, aid_rectangle tile, int radius);
 
-/* Marks the hits of one tile in search->found. */
+/* The hits of one tile into search->found: AID_PIXEL_ bits. */
 void aid_cosmic_search_tile(const aid_cosmic_search *search, int64_t tile, int worker);
+
+typedef struct aid_cosmic_settle_input {
+    const aid_cosmic_search *search;
+    const aid_image *image; /* as it was, in its own unit */
+    bool growing;           /* what is beside a struck pixel is judged, too */
+} aid_cosmic_settle_input;
+
+/* The new states of one tile into search->found, from those in search->state. */
+void aid_cosmic_settle_tile(const aid_cosmic_settle_input *input, int64_t tile);
 
 #endif

@@ -247,7 +247,9 @@ static int64_t mark_found(const tile_work *work, int64_t *ret_fresh)
             int64_t at = (int64_t)y * search->width + x;
             bool hit = *aid_plane_at(&work->signal, x, y) > search->neighbour_clip &&
                        !(search->state[at] & AID_PIXEL_BLOCKED) && beside(work, x, y, 0.5f);
-            search->found[at] = hit;
+            bool core = hit && *aid_plane_at(&work->marks, x, y) >= 0.5f;
+            search->found[at] = (uint8_t)((hit ? AID_PIXEL_STRUCK | AID_PIXEL_FOUND : 0) |
+                                          (core ? AID_PIXEL_CORE : 0));
             all += hit;
             fresh += hit && !(search->state[at] & AID_PIXEL_STRUCK);
         }

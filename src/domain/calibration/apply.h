@@ -41,20 +41,20 @@ typedef struct aid_calibrate_options {
         .gain = NAN, .read_noise_e = NAN, .saturation = NAN, .least_flat = 0.01                    \
     }
 
-typedef struct aid_raw_frame {
+typedef struct aid_calibrate_input {
     const aid_frame_facts *facts;
     const aid_image *image; /* ADU as read out, overscan included */
     const aid_mask *mask;   /* of the same shape; NULL or empty: none */
     /* Any may be NULL: that step is left out, and a note says so. */
     const aid_master *bias, *dark, *flat;
-} aid_raw_frame;
+} aid_calibrate_input;
 
 /* Bands of rows in parallel, the same bytes at any number of threads. A master of the raw frame's
  * full shape is trimmed as the frame is. Fails with AID_ERR_INVALID, *ret_calibrated untouched,
  * when shapes do not match, when a dark is given and the exposure is zero or unknown, when nobody
  * knows the gain or the read noise, or when the bias was made above an overscan that the frame does
  * not have. */
-AID_MUST_USE aid_status aid_calibrate(const aid_raw_frame *frame,
+AID_MUST_USE aid_status aid_calibrate(const aid_calibrate_input *frame,
                                       const aid_calibrate_options *options, aid_pool *pool,
                                       aid_notes *notes, aid_calibrated *ret_calibrated,
                                       aid_error *err);

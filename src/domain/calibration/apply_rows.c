@@ -87,7 +87,7 @@ AID_HOT static void finish(float *restrict image, float *restrict variance, uint
                            int32_t count)
 {
     for (int32_t i = 0; i < count; i++) {
-        bool known = is_finite(image[i]) & is_finite(variance[i]);
+        bool known = is_finite(image[i]) && is_finite(variance[i]);
         image[i] = known ? image[i] : NAN;
         variance[i] = known ? variance[i] : NAN;
         mask[i] = (uint8_t)(mask[i] | (known ? 0 : AID_MASK_NO_DATA));

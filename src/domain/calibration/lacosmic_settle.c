@@ -96,7 +96,7 @@ static uint8_t judge_structure(const aid_cosmic_settle_input *input, int32_t x, 
 {
     const aid_cosmic_search *search = input->search;
     uint8_t state = search->state[(int64_t)y * search->width + x];
-    uint8_t settled = state & (uint8_t)~(AID_PIXEL_STRUCK | AID_PIXEL_SEED);
+    uint8_t settled = state & (uint8_t) ~(AID_PIXEL_STRUCK | AID_PIXEL_SEED);
     if (state & AID_PIXEL_CORE)
         return settled | AID_PIXEL_STRUCK | AID_PIXEL_SEED;
     bool stands_out = around->known && around->excess_sigma > member_sigma;

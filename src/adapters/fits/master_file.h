@@ -20,4 +20,8 @@ AID_MUST_USE aid_status aid_master_read(const char *path, aid_frame_type expecte
 AID_MUST_USE aid_status aid_master_write(const char *path, const aid_master *master,
                                          const aid_header *cards, aid_error *err);
 
+/* "2024-05-13T03:26:49.310" of a Modified Julian Date in UTC. */
+enum { AID_MJD_TEXT = 32 };
+void aid_mjd_text(double mjd, char ret_text[AID_MJD_TEXT]);
+
 #endif

@@ -8,8 +8,8 @@
 typedef struct aid_raw_frame {
     aid_frame_facts facts;
     aid_overscan overscan;
-    double level, noise; /* of the trimmed frame above its overscan: median; robust sigma of a pixel
-                            from differences of neighbours, so that gradients do not count */
+    double level, noise; /* of the trimmed frame above overscan, bias and dark: median; robust sigma
+                            of a pixel from differences of neighbours, so that no gradient counts */
     double saturated_fraction;
     bool used;
     char reason[160]; /* why it is left out, else "" */

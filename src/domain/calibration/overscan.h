@@ -8,7 +8,7 @@
 typedef enum aid_overscan_method {
     AID_OVERSCAN_ROW,    /* a level for each row (column, where the overscan lies above or below),
                             smoothed along the readout */
-    AID_OVERSCAN_MEDIAN, /* one level for the frame */
+    AID_OVERSCAN_MEDIAN, /* one level for the frame, that of most of its lines */
     AID_OVERSCAN_NONE    /* nothing is subtracted; the frame is trimmed all the same */
 } aid_overscan_method;
 
@@ -29,6 +29,10 @@ void aid_overscan_done(aid_overscan *overscan);
 AID_MUST_USE aid_status aid_overscan_measure(const aid_image *raw, const aid_frame_facts *facts,
                                              aid_overscan_method method, aid_overscan *ret_overscan,
                                              aid_error *err);
+
+/* Row y of the trimmed frame out of the raw frame's row trim.y0 + y, the level taken off. */
+void aid_overscan_subtract_row(const aid_overscan *overscan, int32_t y, const float *raw_row,
+                               float *ret_row);
 
 /* The trimmed frame with the levels taken off. */
 AID_MUST_USE aid_status aid_overscan_remove(const aid_image *raw, const aid_overscan *overscan,

@@ -1,7 +1,8 @@
 /* What is measured on, and the words for what went wrong. */
-#include "domain/photometry/photometry.h"
+#include "domain/photometry/internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 aid_photometry_frame aid_photometry_frame_of(const aid_exposure *exposure)
 {
@@ -25,4 +26,136 @@ void aid_photometry_flag_names(unsigned flags, char *text, size_t size)
         if (flags & (1U << i))
             length +=
                 (size_t)snprintf(text + length, size - length, "%s%s", length ? "|" : "", names[i]);
+}
+
+uint8_t photometry_bits(const aid_photometry_frame *frame)
+{
+    const uint8_t usual =
+        AID_MASK_BAD | AID_MASK_SATURATED | AID_MASK_COSMIC_RAY | AID_MASK_NO_DATA;
+    return frame->mask_bits ? frame->mask_bits : usual;
+}
+
+bool photometry_has_noise(const aid_photometry_frame *frame)
+{
+    return frame->noise && frame->noise->values;
+}
+
+bool photometry_has_psf(const aid_photometry_frame *frame)
+{
+    bool stamp = frame->psf_stamp && frame->psf_stamp->data;
+    return (frame->psf && frame->psf->terms > 0) || stamp;
+}
+
+double photometry_inverse_gain(const aid_photometry_frame *frame)
+{
+    return frame->gain > 0.0 && isfinite(frame->gain) ? 1.0 / frame->gain : 0.0;
+}
+
+double photometry_noise_at(const aid_photometry_frame *frame, double x, double y)
+{
+    return photometry_has_noise(frame) ? aid_mesh_at(frame->noise, x, y) : NAN;
+}
+
+/* The centre lies within a pixel of the image; NaN fails. */
+bool photometry_on_image(const aid_image *image, double x, double y)
+{
+    return x >= -0.5 && y >= -0.5 && x < image->width - 0.5 && y < image->height - 0.5;
+}
+
+/* ---------------------------------------------------------------------------- correlated noise */
+
+static double correlation_at(const aid_photometry_frame *frame, int dx, int dy)
+{
+    return frame->correlation->rho[dy + AID_NOISE_LAG][dx + AID_NOISE_LAG];
+}
+
+static bool is_white(const aid_photometry_frame *frame)
+{
+    return !frame->correlation || !frame->correlation->measured;
+}
+
+/* The common area of two unit discs whose centres lie 2h apart, over that of one. */
+static double disc_overlap(double h)
+{
+    return h >= 1.0 ? 0.0 : 2.0 / photometry_pi * (acos(h) - h * sqrt(1.0 - h * h));
+}
+
+double photometry_disc_factor(const aid_photometry_frame *frame, double radius_px)
+{
+    if (is_white(frame))
+        return 1.0;
+    double factor = 0.0;
+    for (int dy = -AID_NOISE_LAG; dy <= AID_NOISE_LAG; dy++)
+        for (int dx = -AID_NOISE_LAG; dx <= AID_NOISE_LAG; dx++)
+            factor += correlation_at(frame, dx, dy) * disc_overlap(hypot(dx, dy) / 2.0 / radius_px);
+    return AID_MAX(factor, 0.0);
+}
+
+static double shifted_product(const float *weights, int side, int dx, int dy)
+{
+    double sum = 0.0;
+    for (int j = AID_MAX(0, -dy); j < AID_MIN(side, side - dy); j++)
+        for (int i = AID_MAX(0, -dx); i < AID_MIN(side, side - dx); i++)
+            sum += (double)weights[j * side + i] * (double)weights[(j + dy) * side + i + dx];
+    return sum;
+}
+
+double photometry_weights_factor(const aid_photometry_frame *frame, const float *weights, int side)
+{
+    if (is_white(frame))
+        return 1.0;
+    double factor = 0.0, own = shifted_product(weights, side, 0, 0);
+    for (int dy = -AID_NOISE_LAG; dy <= AID_NOISE_LAG; dy++)
+        for (int dx = -AID_NOISE_LAG; dx <= AID_NOISE_LAG; dx++)
+            factor += correlation_at(frame, dx, dy) * shifted_product(weights, side, dx, dy);
+    return own > 0.0 ? AID_MAX(factor / own, 0.0) : 1.0;
+}
+
+/* -------------------------------------------------------------------------------------- a row */
+
+static unsigned flags_of_mask(uint8_t mask)
+{
+    return AID_PHOTOMETRY_MASKED | (mask & AID_MASK_SATURATED ? AID_PHOTOMETRY_SATURATED : 0U);
+}
+
+static bool belongs_to_other(int32_t owner, int32_t segment)
+{
+    return owner > 0 && segment != 0 && owner != segment;
+}
+
+unsigned photometry_read_row(const aid_photometry_frame *frame, const photometry_row *row,
+                             const double *weights, double *values)
+{
+    const aid_image *image = frame->image;
+    unsigned flags = 0;
+    bool inside = row->y >= 0 && row->y < image->height;
+    const float *pixels = inside ? aid_image_row(image, row->y) : NULL;
+    bool masked = inside && frame->mask && frame->mask->data;
+    const uint8_t *mask = masked ? aid_mask_row(frame->mask, row->y) : NULL;
+    uint8_t bits = photometry_bits(frame);
+    const int32_t *owners = inside && frame->segments && row->segment
+                                ? frame->segments + (int64_t)row->y * image->width
+                                : NULL;
+    for (int32_t i = 0; i < row->count; i++) {
+        int32_t x = row->x0 + i;
+        values[i] = NAN;
+        if (weights && weights[i] == 0.0)
+            continue;
+        if (!inside || x < 0 || x >= image->width) {
+            flags |= AID_PHOTOMETRY_EDGE;
+            continue;
+        }
+        if (mask && mask[x] & bits) {
+            flags |= flags_of_mask(mask[x]);
+        } else if (owners && belongs_to_other(owners[x], row->segment)) {
+            flags |= AID_PHOTOMETRY_BLENDED;
+        } else {
+            values[i] = (double)pixels[x];
+            if (!isfinite(values[i])) {
+                values[i] = NAN;
+                flags |= AID_PHOTOMETRY_MASKED;
+            }
+        }
+    }
+    return flags;
 }

@@ -175,6 +175,7 @@ typedef struct aid_psf_fit_options {
 typedef struct aid_psf_flux {
     double x, y, x_err, y_err; /* errors 0 where the position was fixed */
     double flux, flux_err;
+    double null_err;                   /* the error that a flux of 0 would have */
     double background, background_err; /* per pixel; 0 where none was fitted */
     double chi2;                       /* reduced, of the pixels within the fit radius */
     double missing;                    /* fraction of the PSF's weight on pixels without data */

@@ -7,5 +7,6 @@
 extern const aid_command aid_command_run;
 extern const aid_command aid_command_simulate;
 extern const aid_command aid_command_compare;
+extern const aid_command aid_command_photometry;
 
 #endif

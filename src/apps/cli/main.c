@@ -15,6 +15,7 @@ static const aid_command *const commands[] = {
     &aid_command_run,
     &aid_command_simulate,
     &aid_command_compare,
+    &aid_command_photometry,
 };
 
 /* The C library raises this limit to 32 MB by itself after the first large free(), and from then on

@@ -76,6 +76,21 @@ const aid_setting aid_settings[] = {
     /* a comparison */
     NUMBER("radius", "PX", "2.5", 0.01, 100, "how far apart two positions of one source may lie"),
 
+    /* photometry at given positions */
+    TEXT("at", "RA,DEC|FILE",
+         "where: degrees or 12:34:56.7,-01:02:03, several apart by blanks, or a table (CSV, FITS, "
+         "VOTable, JSON) with ra and dec or x and y"),
+    TEXT("at-pixel", "X,Y",
+         "where, in FITS pixels, the first one being 1,1; several apart by blanks"),
+    CHOICE("photometry", "NAME", "auto", "auto|psf|aperture",
+           "how fluxes are measured; auto: by the PSF where there are stars for one"),
+    NUMBER("aperture", "PX", "6", 0.1, 1000, "radius of the circle that is summed"),
+    TEXT("annulus", "IN,OUT", "radii of the ring around it that the local background is from, px"),
+    {.key = "aperture-correction", .kind = AID_SETTING_FLAG,
+     .help = "scale the flux in the aperture to that of the whole star, by the curve of growth"},
+    {.key = "local-background", .kind = AID_SETTING_FLAG,
+     .help = "fit a constant under each source together with the PSF"},
+
     /* how the program behaves: cannot change a result */
     {.key = "output", .letter = 'o', .plumbing = true, .kind = AID_SETTING_TEXT,
      .unit = "FOLDER", .help = "where the results go"},

@@ -67,7 +67,7 @@ static double opposite(const aid_photometry_frame *frame, const photometry_row *
                             .x0 = (int32_t)floor(2.0 * x + 0.49999 - (row->x0 + i)),
                             .count = 1,
                             .segment = row->segment};
-    (void)photometry_read_row(frame, &other, NULL, &value);
+    (void)aid_photometry_read_row(frame, &other, NULL, &value);
     return value;
 }
 
@@ -85,14 +85,14 @@ static sums sum_chunk(const aid_photometry_frame *frame, const aid_aperture *ape
                       const double centre[2], unsigned *flags)
 {
     double weights[CHUNK], values[CHUNK];
-    photometry_overlap_row(ellipse, aperture->whole_pixels, row->x0 - centre[0], row->y - centre[1],
-                           row->count, weights);
-    *flags |= photometry_read_row(frame, row, weights, values);
+    aid_photometry_overlap_row(ellipse, aperture->whole_pixels, row->x0 - centre[0],
+                               row->y - centre[1], row->count, weights);
+    *flags |= aid_photometry_read_row(frame, row, weights, values);
     if (aperture->mirror)
         mirror_row(frame, row, weights, centre, values);
-    double sigma = photometry_noise_at(frame, row->x0, row->y), slope = 0.0;
+    double sigma = aid_photometry_noise_at(frame, row->x0, row->y), slope = 0.0;
     if (row->count > 1)
-        slope = (photometry_noise_at(frame, row->x0 + row->count - 1, row->y) - sigma) /
+        slope = (aid_photometry_noise_at(frame, row->x0 + row->count - 1, row->y) - sigma) /
                 (row->count - 1);
     return sum_row(values, weights, row->count, sigma, slope);
 }
@@ -100,7 +100,7 @@ static sums sum_chunk(const aid_photometry_frame *frame, const aid_aperture *ape
 static sums sum_ellipse(const aid_photometry_frame *frame, const aid_aperture *aperture,
                         const photometry_ellipse *ellipse, const double centre[2], unsigned *flags)
 {
-    photometry_window window = photometry_window_of(ellipse, centre[0], centre[1]);
+    photometry_window window = aid_photometry_window_of(ellipse, centre[0], centre[1]);
     sums total = {0};
     for (int32_t y = window.y0; y <= window.y1; y++)
         for (int32_t x = window.x0; x <= window.x1; x += CHUNK) {
@@ -128,11 +128,12 @@ static void collect_ring(const aid_photometry_frame *frame, const aid_aperture *
                          const double centre[2], ring *ret_ring)
 {
     double ratio = aperture->b_px / aperture->a_px, outer = aperture->outer_px;
-    photometry_ellipse ellipse = photometry_ellipse_of(outer, outer * ratio, aperture->theta_deg);
+    photometry_ellipse ellipse =
+        aid_photometry_ellipse_of(outer, outer * ratio, aperture->theta_deg);
     double hole = aperture->inner_px / outer;
     double pixels = ellipse.area * (1.0 - hole * hole);
     int64_t every = (int64_t)(1.25 * pixels / MAX_RING) + 1, seen = 0;
-    photometry_window window = photometry_window_of(&ellipse, centre[0], centre[1]);
+    photometry_window window = aid_photometry_window_of(&ellipse, centre[0], centre[1]);
     const aid_image *image = frame->image;
     ret_ring->count = 0;
     for (int32_t y = AID_MAX(window.y0, 0); y <= AID_MIN(window.y1, image->height - 1); y++)
@@ -143,7 +144,7 @@ static void collect_ring(const aid_photometry_frame *frame, const aid_aperture *
             if (r2 > 1.0 || r2 < hole * hole || seen++ % every || ret_ring->count == MAX_RING)
                 continue;
             photometry_row row = {.y = y, .x0 = x, .count = 1, .segment = -1};
-            (void)photometry_read_row(frame, &row, NULL, &value);
+            (void)aid_photometry_read_row(frame, &row, NULL, &value);
             if (value == value)
                 ret_ring->values[ret_ring->count++] = (float)value;
         }
@@ -206,7 +207,7 @@ static void subtract_ring(const aid_photometry_frame *frame, const aid_aperture 
     collect_ring(frame, aperture, centre, &pixels);
     /* A ring is long and narrow: its pixels are correlated like those of a disc of its width. */
     double width = aperture->outer_px - aperture->inner_px;
-    measure_ring(&pixels, aperture, photometry_disc_factor(frame, width), flux);
+    measure_ring(&pixels, aperture, aid_photometry_disc_factor(frame, width), flux);
     flux->flux -= flux->area_px * flux->background;
 }
 
@@ -216,12 +217,12 @@ aid_aperture_flux aid_aperture_at(const aid_photometry_frame *frame, const aid_a
                                   double x, double y)
 {
     aid_aperture_flux flux = {.flux = NAN, .flux_err = NAN, .missing = 1.0};
-    if (!photometry_on_image(frame->image, x, y)) {
+    if (!aid_photometry_on_image(frame->image, x, y)) {
         flux.flags = AID_PHOTOMETRY_OFF_IMAGE;
         return flux;
     }
     photometry_ellipse ellipse =
-        photometry_ellipse_of(aperture->a_px, aperture->b_px, aperture->theta_deg);
+        aid_photometry_ellipse_of(aperture->a_px, aperture->b_px, aperture->theta_deg);
     const double centre[2] = {x, y};
     sums sum = sum_ellipse(frame, aperture, &ellipse, centre, &flux.flags);
     flux.area_px = sum.area;
@@ -232,8 +233,8 @@ aid_aperture_flux aid_aperture_at(const aid_photometry_frame *frame, const aid_a
     if (aperture->background != AID_LOCAL_NONE)
         subtract_ring(frame, aperture, centre, &flux);
     double radius = sqrt(ellipse.area / photometry_pi), area = sum.area;
-    double variance = sum.variance * photometry_disc_factor(frame, radius) +
-                      AID_MAX(flux.flux, 0.0) * photometry_inverse_gain(frame) +
+    double variance = sum.variance * aid_photometry_disc_factor(frame, radius) +
+                      AID_MAX(flux.flux, 0.0) * aid_photometry_inverse_gain(frame) +
                       area * area * flux.background_err * flux.background_err;
     flux.flux_err = sqrt(variance);
     if (aperture->correct && flux.missing > 0.0) {

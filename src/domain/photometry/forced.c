@@ -114,7 +114,7 @@ static void from_aperture(const forced_job *job, int i)
     forced.background = flux.background;
     forced.missing = flux.missing;
     forced.flags = flux.flags;
-    double photons = AID_MAX(flux.flux, 0.0) * photometry_inverse_gain(frame);
+    double photons = AID_MAX(flux.flux, 0.0) * aid_photometry_inverse_gain(frame);
     double rest = flux.flux_err * flux.flux_err - photons;
     derive(sqrt(AID_MAX(rest, 0.0)), job->input->zero_point, &forced);
     job->fluxes[i] = forced;
@@ -122,17 +122,19 @@ static void from_aperture(const forced_job *job, int i)
 
 /* ---------------------------------------------------------------------------------------- maps */
 
-/* A map between its pixels, by eight samples along each axis; NaN when one of them is. */
+/* A map between its pixels; NaN when a sample that is needed is. */
 static double map_at(const aid_image *map, double x, double y)
 {
     double along_x[PHOTOMETRY_TAPS], along_y[PHOTOMETRY_TAPS], sum = 0.0;
     int32_t left = (int32_t)floor(x), top = (int32_t)floor(y);
-    if (left - 3 < 0 || top - 3 < 0 || left + 4 >= map->width || top + 4 >= map->height)
+    int32_t first_x = left - PHOTOMETRY_TAPS_BEFORE, first_y = top - PHOTOMETRY_TAPS_BEFORE;
+    if (first_x < 0 || first_y < 0 || first_x + PHOTOMETRY_TAPS > map->width ||
+        first_y + PHOTOMETRY_TAPS > map->height)
         return NAN;
-    photometry_taps(x - left, along_x, NULL);
-    photometry_taps(y - top, along_y, NULL);
+    aid_photometry_taps(x - left, along_x, NULL);
+    aid_photometry_taps(y - top, along_y, NULL);
     for (int j = 0; j < PHOTOMETRY_TAPS; j++) {
-        const float *row = aid_image_row(map, top - 3 + j) + left - 3;
+        const float *row = aid_image_row(map, first_y + j) + first_x;
         double line = 0.0;
         for (int i = 0; i < PHOTOMETRY_TAPS; i++)
             line += along_x[i] * (double)row[i];
@@ -165,7 +167,7 @@ static unsigned flags_around(const aid_photometry_frame *frame, double x, double
     for (int32_t j = -1; j <= 1; j++) {
         photometry_row row = {
             .y = (int32_t)floor(y + 0.5) + j, .x0 = (int32_t)floor(x + 0.5) - 1, .count = 3};
-        flags |= photometry_read_row(frame, &row, NULL, values);
+        flags |= aid_photometry_read_row(frame, &row, NULL, values);
     }
     return flags;
 }
@@ -174,7 +176,7 @@ static unsigned flags_around(const aid_photometry_frame *frame, double x, double
  * on top, as the PSF weighs them: f/g sum P^3/(sum P^2)^2. */
 static double photon_variance(const aid_photometry_frame *frame, double flux)
 {
-    double inverse_gain = photometry_inverse_gain(frame), squares = 0.0, cubes = 0.0;
+    double inverse_gain = aid_photometry_inverse_gain(frame), squares = 0.0, cubes = 0.0;
     if (!(inverse_gain > 0.0) || !frame->psf_stamp || !frame->psf_stamp->data)
         return 0.0;
     for (int32_t y = 0; y < frame->psf_stamp->height; y++)
@@ -193,7 +195,7 @@ static void from_map(const forced_job *job, int i)
     double x = job->xy[i][0], y = job->xy[i][1];
     aid_forced_flux forced = blank(x, y);
     job->fluxes[i] = forced;
-    if (!photometry_on_image(input->flux, x, y)) {
+    if (!aid_photometry_on_image(input->flux, x, y)) {
         job->fluxes[i].flags = AID_PHOTOMETRY_OFF_IMAGE;
         return;
     }
@@ -206,7 +208,7 @@ static void from_map(const forced_job *job, int i)
         forced.missing = 0.0;
         forced.flux_err =
             sqrt(null_error * null_error + photon_variance(&input->frame, forced.flux));
-        if (photometry_has_psf(&input->frame))
+        if (aid_photometry_has_psf(&input->frame))
             forced.chi2 = aid_optimal_flux_at(&input->frame, x, y).chi2;
         derive(null_error, input->zero_point, &forced);
     }
@@ -240,7 +242,7 @@ static aid_status check_input(const aid_forced_input *input, const aid_forced_op
 {
     if (options->method == AID_FORCED_APERTURE)
         return aid_aperture_check(&options->aperture, err);
-    if (options->method == AID_FORCED_PSF && !photometry_has_psf(&input->frame))
+    if (options->method == AID_FORCED_PSF && !aid_photometry_has_psf(&input->frame))
         AID_FAIL(err, AID_ERR_NUMERIC, "forced PSF photometry without a PSF");
     if (options->method != AID_FORCED_MAP)
         return AID_OK;
@@ -267,7 +269,7 @@ static aid_status choose_targets(const forced_job *job, aid_psf_target *targets,
     AID_TRY(aid_new_array(2 * (size_t)job->count, sizeof *x, "positions", &x, err));
     double *y = x + job->count;
     for (int i = 0; i < job->count; i++) { /* the grid wants numbers */
-        bool there = photometry_on_image(job->input->frame.image, job->xy[i][0], job->xy[i][1]);
+        bool there = aid_photometry_on_image(job->input->frame.image, job->xy[i][0], job->xy[i][1]);
         x[i] = there ? job->xy[i][0] : -1.0;
         y[i] = there ? job->xy[i][1] : -1.0;
     }

@@ -28,36 +28,36 @@ void aid_photometry_flag_names(unsigned flags, char *text, size_t size)
                 (size_t)snprintf(text + length, size - length, "%s%s", length ? "|" : "", names[i]);
 }
 
-uint8_t photometry_bits(const aid_photometry_frame *frame)
+uint8_t aid_photometry_bits(const aid_photometry_frame *frame)
 {
     const uint8_t usual =
         AID_MASK_BAD | AID_MASK_SATURATED | AID_MASK_COSMIC_RAY | AID_MASK_NO_DATA;
     return frame->mask_bits ? frame->mask_bits : usual;
 }
 
-bool photometry_has_noise(const aid_photometry_frame *frame)
+bool aid_photometry_has_noise(const aid_photometry_frame *frame)
 {
     return frame->noise && frame->noise->values;
 }
 
-bool photometry_has_psf(const aid_photometry_frame *frame)
+bool aid_photometry_has_psf(const aid_photometry_frame *frame)
 {
     bool stamp = frame->psf_stamp && frame->psf_stamp->data;
     return (frame->psf && frame->psf->terms > 0) || stamp;
 }
 
-double photometry_inverse_gain(const aid_photometry_frame *frame)
+double aid_photometry_inverse_gain(const aid_photometry_frame *frame)
 {
     return frame->gain > 0.0 && isfinite(frame->gain) ? 1.0 / frame->gain : 0.0;
 }
 
-double photometry_noise_at(const aid_photometry_frame *frame, double x, double y)
+double aid_photometry_noise_at(const aid_photometry_frame *frame, double x, double y)
 {
-    return photometry_has_noise(frame) ? aid_mesh_at(frame->noise, x, y) : NAN;
+    return aid_photometry_has_noise(frame) ? aid_mesh_at(frame->noise, x, y) : NAN;
 }
 
 /* The centre lies within a pixel of the image; NaN fails. */
-bool photometry_on_image(const aid_image *image, double x, double y)
+bool aid_photometry_on_image(const aid_image *image, double x, double y)
 {
     return x >= -0.5 && y >= -0.5 && x < image->width - 0.5 && y < image->height - 0.5;
 }
@@ -80,7 +80,7 @@ static double disc_overlap(double h)
     return h >= 1.0 ? 0.0 : 2.0 / photometry_pi * (acos(h) - h * sqrt(1.0 - h * h));
 }
 
-double photometry_disc_factor(const aid_photometry_frame *frame, double radius_px)
+double aid_photometry_disc_factor(const aid_photometry_frame *frame, double radius_px)
 {
     if (is_white(frame))
         return 1.0;
@@ -100,7 +100,8 @@ static double shifted_product(const float *weights, int side, int dx, int dy)
     return sum;
 }
 
-double photometry_weights_factor(const aid_photometry_frame *frame, const float *weights, int side)
+double aid_photometry_weights_factor(const aid_photometry_frame *frame, const float *weights,
+                                     int side)
 {
     if (is_white(frame))
         return 1.0;
@@ -123,8 +124,8 @@ static bool belongs_to_other(int32_t owner, int32_t segment)
     return owner > 0 && segment != 0 && owner != segment;
 }
 
-unsigned photometry_read_row(const aid_photometry_frame *frame, const photometry_row *row,
-                             const double *weights, double *values)
+unsigned aid_photometry_read_row(const aid_photometry_frame *frame, const photometry_row *row,
+                                 const double *weights, double *values)
 {
     const aid_image *image = frame->image;
     unsigned flags = 0;
@@ -132,7 +133,7 @@ unsigned photometry_read_row(const aid_photometry_frame *frame, const photometry
     const float *pixels = inside ? aid_image_row(image, row->y) : NULL;
     bool masked = inside && frame->mask && frame->mask->data;
     const uint8_t *mask = masked ? aid_mask_row(frame->mask, row->y) : NULL;
-    uint8_t bits = photometry_bits(frame);
+    uint8_t bits = aid_photometry_bits(frame);
     const int32_t *owners = inside && frame->segments && row->segment
                                 ? frame->segments + (int64_t)row->y * image->width
                                 : NULL;

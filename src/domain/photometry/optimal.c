@@ -27,7 +27,7 @@ static void add_row(const double *values, const float *profile, int count, doubl
 
 static double usable_variance(const aid_photometry_frame *frame, double x, double y)
 {
-    double sigma = photometry_noise_at(frame, x, y);
+    double sigma = aid_photometry_noise_at(frame, x, y);
     return sigma > 0.0 ? sigma * sigma : 1.0;
 }
 
@@ -37,7 +37,7 @@ static unsigned sum_profile(const aid_photometry_frame *frame, const photometry_
     unsigned flags = 0;
     for (int j = 0; j < stamp->side; j++) {
         photometry_row row = {.y = stamp->top + j, .x0 = stamp->left, .count = stamp->side};
-        unsigned raised = photometry_read_row(frame, &row, NULL, values + j * stamp->side);
+        unsigned raised = aid_photometry_read_row(frame, &row, NULL, values + j * stamp->side);
         /* Flags tell of the core alone: the wings reach far and weigh little. */
         if (abs(j - stamp->radius) <= stamp->radius / 2)
             flags |= raised;
@@ -67,26 +67,26 @@ aid_psf_flux aid_optimal_flux_at(const aid_photometry_frame *frame, double x, do
 {
     aid_psf_flux flux = {
         .x = x, .y = y, .flux = NAN, .flux_err = NAN, .null_err = NAN, .chi2 = NAN, .missing = 1.0};
-    if (!photometry_on_image(frame->image, x, y)) {
+    if (!aid_photometry_on_image(frame->image, x, y)) {
         flux.flags = AID_PHOTOMETRY_OFF_IMAGE;
         return flux;
     }
-    if (!photometry_has_psf(frame))
+    if (!aid_photometry_has_psf(frame))
         return flux;
     float profile[PHOTOMETRY_MAX_SIDE * PHOTOMETRY_MAX_SIDE];
     double values[PHOTOMETRY_MAX_SIDE * PHOTOMETRY_MAX_SIDE];
     photometry_stamp stamp = {.values = profile};
-    photometry_cut_stamp(frame, x, y, &stamp);
+    aid_photometry_cut_stamp(frame, x, y, &stamp);
     profile_sums sums = {0};
     flux.flags = sum_profile(frame, &stamp, values, &sums);
     flux.missing = sums.wanted > 0.0 ? 1.0 - sums.found / sums.wanted : 1.0;
     flux.group = 1;
     if (!(sums.model > 0.0) || flux.missing > 0.99)
         return flux;
-    double inverse_gain = photometry_inverse_gain(frame);
+    double inverse_gain = aid_photometry_inverse_gain(frame);
     flux.flux = sums.data / sums.model;
-    if (photometry_has_noise(frame)) {
-        double factor = photometry_weights_factor(frame, profile, stamp.side);
+    if (aid_photometry_has_noise(frame)) {
+        double factor = aid_photometry_weights_factor(frame, profile, stamp.side);
         double photons = AID_MAX(flux.flux, 0.0) * inverse_gain * sums.cubes;
         flux.null_err = sqrt(factor / sums.model);
         flux.flux_err = sqrt(factor * sums.model + photons) / sums.model;

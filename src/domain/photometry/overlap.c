@@ -85,7 +85,7 @@ static double circle_overlap(const point corner[4])
     return area;
 }
 
-photometry_ellipse photometry_ellipse_of(double a_px, double b_px, double theta_deg)
+photometry_ellipse aid_photometry_ellipse_of(double a_px, double b_px, double theta_deg)
 {
     double theta = theta_deg * photometry_pi / 180.0, c = cos(theta), s = sin(theta);
     if (a_px == b_px) {
@@ -118,12 +118,12 @@ static double pixel_overlap(const photometry_ellipse *ellipse, double x, double 
 
 double aid_ellipse_overlap(double x, double y, double a_px, double b_px, double theta_deg)
 {
-    photometry_ellipse ellipse = photometry_ellipse_of(a_px, b_px, theta_deg);
+    photometry_ellipse ellipse = aid_photometry_ellipse_of(a_px, b_px, theta_deg);
     return pixel_overlap(&ellipse, x, y);
 }
 
-void photometry_overlap_row(const photometry_ellipse *ellipse, bool whole, double x, double y,
-                            int count, double *weights)
+void aid_photometry_overlap_row(const photometry_ellipse *ellipse, bool whole, double x, double y,
+                                int count, double *weights)
 {
     /* Half the diagonal of a pixel, in units of the minor axis: further in or out than that, a
      * pixel is wholly on one side. */
@@ -142,7 +142,7 @@ void photometry_overlap_row(const photometry_ellipse *ellipse, bool whole, doubl
     }
 }
 
-photometry_window photometry_window_of(const photometry_ellipse *ellipse, double x, double y)
+photometry_window aid_photometry_window_of(const photometry_ellipse *ellipse, double x, double y)
 {
     return (photometry_window){.x0 = (int32_t)floor(x - ellipse->half_x + 0.5),
                                .y0 = (int32_t)floor(y - ellipse->half_y + 0.5),

@@ -177,7 +177,7 @@ static aid_status render_band(void *context, int64_t band, int worker, aid_error
             y - job->radius - 1 > (double)end)
             continue;
         photometry_stamp stamp = {.values = values};
-        photometry_cut_stamp(job->frame, star->x, star->y, &stamp);
+        aid_photometry_cut_stamp(job->frame, star->x, star->y, &stamp);
         add_stamp(job, &stamp, star->flux, begin, end);
     }
     return AID_OK;
@@ -191,7 +191,7 @@ static aid_status fit_some(void *context, int64_t task, int worker, aid_error *e
     int64_t begin, end;
     aid_band_range(job->groups, GROUPS_PER_TASK, task, &begin, &end);
     for (int64_t g = begin; g < end; g++)
-        AID_TRY(psf_fit_group(job, (int)g, &job->scratch[worker], err));
+        AID_TRY(aid_psf_fit_group(job, (int)g, &job->scratch[worker], err));
     return AID_OK;
 }
 
@@ -213,7 +213,7 @@ static aid_status fill_options(const aid_photometry_frame *frame,
                                const aid_psf_fit_options *options, psf_fit_job *job, aid_error *err)
 {
     aid_psf_fit_options filled = *options;
-    double fwhm = photometry_psf_fwhm(frame, 0.0, 0.0);
+    double fwhm = aid_photometry_psf_fwhm(frame, 0.0, 0.0);
     if (!(fwhm > 0.0))
         AID_FAIL(err, AID_ERR_NUMERIC, "the PSF has no width");
     if (filled.fit_radius_px == 0.0)
@@ -244,7 +244,7 @@ static aid_status place_stars(psf_fit_job *job, const aid_psf_target *targets, a
     AID_TRY(aid_new_array(count, sizeof *job->members, "groups", &job->members, err));
     AID_TRY(aid_new_array(count + 1, sizeof *job->first, "groups", &job->first, err));
     for (int i = 0; i < job->count; i++) {
-        bool there = photometry_on_image(job->frame->image, targets[i].x, targets[i].y);
+        bool there = aid_photometry_on_image(job->frame->image, targets[i].x, targets[i].y);
         job->stars[i] = (psf_fit_star){.given_x = targets[i].x,
                                        .given_y = targets[i].y,
                                        .x = targets[i].x,
@@ -280,12 +280,12 @@ aid_status aid_psf_photometry(const aid_photometry_frame *frame, const aid_psf_t
                               int count, const aid_psf_fit_options *options, aid_pool *pool,
                               aid_psf_flux *ret_fluxes, aid_error *err)
 {
-    if (!photometry_has_psf(frame))
+    if (!aid_photometry_has_psf(frame))
         AID_FAIL(err, AID_ERR_NUMERIC, "PSF photometry without a PSF");
     AID_CLEANUP(psf_fit_job_done)
     psf_fit_job job = {.frame = frame,
                        .count = count,
-                       .radius = photometry_psf_radius(frame),
+                       .radius = aid_photometry_psf_radius(frame),
                        .fluxes = ret_fluxes};
     job.stamp_pixels = (2 * job.radius + 1) * (2 * job.radius + 1);
     AID_TRY(fill_options(frame, options, &job, err));
@@ -295,6 +295,6 @@ aid_status aid_psf_photometry(const aid_photometry_frame *frame, const aid_psf_t
     if (status == AID_OK)
         status = run_rounds(&job, pool, err);
     for (int i = 0; job.scratch && i < aid_pool_threads(pool); i++)
-        psf_fit_scratch_done(&job.scratch[i]);
+        aid_psf_fit_scratch_done(&job.scratch[i]);
     return status;
 }

@@ -36,11 +36,11 @@ typedef struct psf_fit_scratch {
     double *pixels;
     size_t capacity; /* of `pixels` */
 } psf_fit_scratch;
-void psf_fit_scratch_done(psf_fit_scratch *scratch);
+void aid_psf_fit_scratch_done(psf_fit_scratch *scratch);
 
 /* Fits the stars of one group to image - model of the others; writes their x, y, flux, and their
  * results where job->last. */
-AID_MUST_USE aid_status psf_fit_group(const psf_fit_job *job, int group, psf_fit_scratch *scratch,
-                                      aid_error *err);
+AID_MUST_USE aid_status aid_psf_fit_group(const psf_fit_job *job, int group,
+                                          psf_fit_scratch *scratch, aid_error *err);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void psf_fit_scratch_done(psf_fit_scratch *scratch)
+void aid_psf_fit_scratch_done(psf_fit_scratch *scratch)
 {
     free(scratch->stamps);
     free(scratch->pixels);
@@ -95,7 +95,7 @@ static unsigned read_data(group_fit *fit)
     for (int32_t j = 0; j < box->height; j++) {
         photometry_row row = {.y = box->y0 + j, .x0 = box->x0, .count = box->width};
         size_t at = (size_t)j * (size_t)box->width;
-        flags |= photometry_read_row(fit->job->frame, &row, NULL, fit->data + at);
+        flags |= aid_photometry_read_row(fit->job->frame, &row, NULL, fit->data + at);
         for (int32_t i = 0; i < box->width; i++)
             fit->other[at + (size_t)i] = model_at(fit->job, box->x0 + i, box->y0 + j);
     }
@@ -107,7 +107,7 @@ static void take_own_out(group_fit *fit)
 {
     for (int k = 0; k < fit->count; k++) {
         double *own = row_of(fit, k, 0);
-        photometry_shift_stamp(&fit->stamps[k], 0.0, 0.0, &fit->box, own, NULL, NULL);
+        aid_photometry_shift_stamp(&fit->stamps[k], 0.0, 0.0, &fit->box, own, NULL, NULL);
         for (int p = 0; p < fit->pixels; p++)
             fit->other[p] -= fit->stars[k]->flux * own[p];
     }
@@ -130,11 +130,11 @@ static bool is_near_star(const group_fit *fit, double x, double y)
 static void set_weights(group_fit *fit)
 {
     const aid_photometry_frame *frame = fit->job->frame;
-    double inverse_gain = photometry_inverse_gain(frame);
+    double inverse_gain = aid_photometry_inverse_gain(frame);
     const photometry_box *box = &fit->box;
     for (int32_t j = 0; j < box->height; j++) {
         double y = box->y0 + j;
-        double sigma = photometry_noise_at(frame, box->x0 + 0.5 * box->width, y);
+        double sigma = aid_photometry_noise_at(frame, box->x0 + 0.5 * box->width, y);
         double sky = sigma > 0.0 ? sigma * sigma : 1.0;
         for (int32_t i = 0; i < box->width; i++) {
             int p = j * box->width + i;
@@ -169,8 +169,9 @@ static void sample_stars(group_fit *fit)
         const psf_fit_star *star = fit->stars[k];
         bool moves = fit->each == 3;
         double *gx = moves ? row_of(fit, k, 1) : NULL, *gy = moves ? row_of(fit, k, 2) : NULL;
-        photometry_shift_stamp(&fit->stamps[k], star->x - fit->stamps[k].x,
-                               star->y - fit->stamps[k].y, &fit->box, row_of(fit, k, 0), gx, gy);
+        aid_photometry_shift_stamp(&fit->stamps[k], star->x - fit->stamps[k].x,
+                                   star->y - fit->stamps[k].y, &fit->box, row_of(fit, k, 0), gx,
+                                   gy);
         for (int p = 0; moves && p < fit->pixels; p++) {
             gx[p] *= star->flux;
             gy[p] *= star->flux;
@@ -288,7 +289,7 @@ typedef struct star_pixels {
 static void look_at_pixels(const group_fit *fit, int k, star_pixels *ret_pixels)
 {
     star_pixels pixels = {0};
-    double inverse_gain = photometry_inverse_gain(fit->job->frame);
+    double inverse_gain = aid_photometry_inverse_gain(fit->job->frame);
     const double *profile = row_of(fit, k, 0);
     const psf_fit_star *star = fit->stars[k];
     double reach = fit->job->options.fit_radius_px;
@@ -328,7 +329,7 @@ static unsigned flags_near(const group_fit *fit, const psf_fit_star *star)
         for (int32_t i = 0; i <= 2 * r; i++)
             weights[i] = hypot(cx - r + i - star->x, y - star->y) <= reach;
         photometry_row row = {.y = y, .x0 = cx - r, .count = 2 * r + 1};
-        flags |= photometry_read_row(frame, &row, weights, value);
+        flags |= aid_photometry_read_row(frame, &row, weights, value);
     }
     return flags;
 }
@@ -351,9 +352,9 @@ static void write_result(const group_fit *fit, int k, const double *covariance)
     flux->flux = star->flux;
     flux->background = fit->level;
     int at = k * fit->each, n = fit->unknowns;
-    if (!photometry_has_noise(frame) || !covariance)
+    if (!aid_photometry_has_noise(frame) || !covariance)
         return;
-    double factor = photometry_weights_factor(frame, pixels.weights, 25);
+    double factor = aid_photometry_weights_factor(frame, pixels.weights, 25);
     flux->flux_err = sqrt(covariance[at * n + at] * factor);
     /* What is not known besides the flux costs a flux of 0 as much. */
     double loss = covariance[at * n + at] * fit->information[k];
@@ -405,15 +406,15 @@ static void describe(const psf_fit_job *job, int group, group_fit *fit)
     fit->pixels = fit->box.width * fit->box.height;
 }
 
-aid_status psf_fit_group(const psf_fit_job *job, int group, psf_fit_scratch *scratch,
-                         aid_error *err)
+aid_status aid_psf_fit_group(const psf_fit_job *job, int group, psf_fit_scratch *scratch,
+                             aid_error *err)
 {
     const int steps = job->options.fixed ? 2 : 6;
     group_fit fit = {0};
     describe(job, group, &fit);
     AID_TRY(reserve(&fit, scratch, err));
     for (int k = 0; k < fit.count; k++)
-        photometry_cut_stamp(job->frame, fit.stars[k]->x, fit.stars[k]->y, &fit.stamps[k]);
+        aid_photometry_cut_stamp(job->frame, fit.stars[k]->x, fit.stars[k]->y, &fit.stamps[k]);
     (void)read_data(&fit);
     take_own_out(&fit);
     set_weights(&fit);

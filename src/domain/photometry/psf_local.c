@@ -4,20 +4,49 @@
 #include <assert.h>
 #include <string.h>
 
-void photometry_taps(double t, double weights[PHOTOMETRY_TAPS], double slopes[PHOTOMETRY_TAPS])
+/* The modified Bessel functions I0 and I1 for 0 <= x < 12, by their series. */
+static void bessel(double x, double *ret_i0, double *ret_i1)
 {
+    double quarter = 0.25 * x * x, term = 1.0, i0 = 1.0, i1 = 1.0;
+    for (int k = 1; k < 60 && term > 1e-17 * i0; k++) {
+        term *= quarter / ((double)k * k);
+        i0 += term;
+        i1 += term / (k + 1.0);
+    }
+    *ret_i0 = i0;
+    *ret_i1 = 0.5 * x * i1;
+}
+
+/* sin(pi u)/(pi u) under Kaiser's window of half-width 6, and its derivative. */
+static void kernel(double u, double sine, double cosine, double *ret_value, double *ret_slope)
+{
+    const double half = PHOTOMETRY_TAPS / 2, beta = 11.0;
+    double root = sqrt(AID_MAX(1.0 - u * u / (half * half), 1e-12)), i0, i1;
+    bessel(beta * root, &i0, &i1);
+    double sinc = 1.0, slope = 0.0;
+    if (fabs(u) > 1e-9) {
+        sinc = sine / (photometry_pi * u);
+        slope = (cosine - sinc) / u;
+    }
+    *ret_value = sinc * i0;
+    *ret_slope = slope * i0 - sinc * i1 * beta * u / (half * half * root);
+}
+
+void aid_photometry_taps(double t, double weights[PHOTOMETRY_TAPS], double slopes[PHOTOMETRY_TAPS])
+{
+    double sine = sin(photometry_pi * t), cosine = cos(photometry_pi * t);
+    double sum = 0.0, slope_sum = 0.0, derivatives[PHOTOMETRY_TAPS];
     for (int k = 0; k < PHOTOMETRY_TAPS; k++) {
-        double node = k - 3, value = 1.0, slope = 0.0;
-        for (int m = 0; m < PHOTOMETRY_TAPS; m++) {
-            if (m == k)
-                continue;
-            double other = m - 3, factor = 1.0 / (node - other);
-            slope = (slope * (t - other) + value) * factor;
-            value *= (t - other) * factor;
-        }
-        weights[k] = value;
-        if (slopes)
-            slopes[k] = slope;
+        int node = k - PHOTOMETRY_TAPS_BEFORE;
+        double sign = node % 2 ? -1.0 : 1.0;
+        kernel(t - node, sign * sine, sign * cosine, &weights[k], &derivatives[k]);
+        sum += weights[k];
+        slope_sum += derivatives[k];
+    }
+    for (int k = 0; k < PHOTOMETRY_TAPS; k++) {
+        if (slopes) /* of the normalised weights */
+            slopes[k] = (derivatives[k] - weights[k] * slope_sum / sum) / sum;
+        weights[k] /= sum;
     }
 }
 
@@ -26,11 +55,11 @@ static bool has_model(const aid_photometry_frame *frame)
     return frame->psf && frame->psf->terms > 0;
 }
 
-int photometry_psf_radius(const aid_photometry_frame *frame)
+int aid_photometry_psf_radius(const aid_photometry_frame *frame)
 {
     if (has_model(frame))
         return frame->psf->radius_px;
-    if (!photometry_has_psf(frame))
+    if (!aid_photometry_has_psf(frame))
         return 0;
     int side = AID_MIN(frame->psf_stamp->width, frame->psf_stamp->height);
     return AID_MIN((side - 1) / 2, AID_PSF_MAX_RADIUS);
@@ -57,18 +86,18 @@ static double stamp_fwhm(const aid_image *stamp)
     return 2.0 * sqrt(area / photometry_pi);
 }
 
-double photometry_psf_fwhm(const aid_photometry_frame *frame, double x, double y)
+double aid_photometry_psf_fwhm(const aid_photometry_frame *frame, double x, double y)
 {
     (void)x;
     (void)y;
     if (has_model(frame))
         return frame->psf->fwhm_px;
-    return photometry_has_psf(frame) ? stamp_fwhm(frame->psf_stamp) : NAN;
+    return aid_photometry_has_psf(frame) ? stamp_fwhm(frame->psf_stamp) : NAN;
 }
 
 /* ------------------------------------------------------------------------------------- shifts */
 
-/* One line of eight weights: out[i] = sum w[k] in[i + first + k], where `in` has values. */
+/* out[i] = sum w[k] in[i + first + k], where `in` has values. */
 static void filter_line(const double *in, int in_count, int first, const double *weights,
                         double *out, int out_count)
 {
@@ -85,7 +114,7 @@ static void filter_line(const double *in, int in_count, int first, const double 
 static double split(double position, int *ret_first)
 {
     double whole = floor(position);
-    *ret_first = (int)whole - 3;
+    *ret_first = (int)whole - PHOTOMETRY_TAPS_BEFORE;
     return position - whole;
 }
 
@@ -98,7 +127,7 @@ static axis_taps taps_for(double offset)
 {
     axis_taps taps;
     double t = split(offset, &taps.first);
-    photometry_taps(t, taps.weights, taps.slopes);
+    aid_photometry_taps(t, taps.weights, taps.slopes);
     return taps;
 }
 
@@ -109,8 +138,8 @@ static void add_scaled(const double *line, double weight, int count, double *out
         out[i] += weight * line[i];
 }
 
-void photometry_shift_stamp(const photometry_stamp *stamp, double dx, double dy,
-                            const photometry_box *box, double *values, double *gx, double *gy)
+void aid_photometry_shift_stamp(const photometry_stamp *stamp, double dx, double dy,
+                                const photometry_box *box, double *values, double *gx, double *gy)
 {
     size_t bytes = (size_t)box->width * (size_t)box->height * sizeof *values;
     memset(values, 0, bytes);
@@ -160,20 +189,20 @@ static void cut_from_image(const aid_image *image, photometry_stamp *stamp)
                (size_t)whole.side * sizeof *pixels);
     int32_t cut = radius - stamp->radius;
     photometry_box box = {cut, cut, stamp->side, stamp->side};
-    photometry_shift_stamp(&whole, stamp->x - (stamp->left + stamp->radius),
-                           stamp->y - (stamp->top + stamp->radius), &box, moved, NULL, NULL);
+    aid_photometry_shift_stamp(&whole, stamp->x - (stamp->left + stamp->radius),
+                               stamp->y - (stamp->top + stamp->radius), &box, moved, NULL, NULL);
     for (int i = 0; i < stamp->side * stamp->side; i++)
         stamp->values[i] = (float)moved[i];
 }
 
-void photometry_cut_stamp(const aid_photometry_frame *frame, double x, double y,
-                          photometry_stamp *stamp)
+void aid_photometry_cut_stamp(const aid_photometry_frame *frame, double x, double y,
+                              photometry_stamp *stamp)
 {
     int32_t column = (int32_t)floor(x + 0.5), row = (int32_t)floor(y + 0.5);
     stamp->x = x;
     stamp->y = y;
     if (stamp->radius == 0)
-        stamp->radius = photometry_psf_radius(frame);
+        stamp->radius = aid_photometry_psf_radius(frame);
     stamp->side = 2 * stamp->radius + 1;
     stamp->left = column - stamp->radius;
     stamp->top = row - stamp->radius;

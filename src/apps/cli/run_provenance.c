@@ -93,6 +93,10 @@ static aid_status add_results(const run_state *run, aid_header *cards, aid_error
     AID_TRY(add_number(cards, "REGRMS", registration->rms_px, "[pix] of the stars, per axis", err));
     AID_TRY(add_number(cards, "SCORESTD", difference->score_std, "of SCORE on blank sky", err));
     AID_TRY(add_number(cards, "ZEROPNT", run->result.science.zero_point, "[mag] of one unit", err));
+    AID_TRY(add_number(cards, "GAIN", run->result.science.gain, "[e-] for each unit of flux", err));
+    const char *filter = aid_header_text(&run->inputs[0].file.header, "FILTER");
+    if (filter && *filter)
+        AID_TRY(add_text(cards, "FILTER", filter, "of the science image", err));
     return add_number(cards, "NCAND", run->result.candidates.count, "candidates, flagged ones too",
                       err);
 }

@@ -5,6 +5,7 @@
 #include "apps/common/command.h"
 
 extern const aid_command aid_command_run;
+extern const aid_command aid_command_align;
 extern const aid_command aid_command_simulate;
 extern const aid_command aid_command_compare;
 extern const aid_command aid_command_photometry;

@@ -13,6 +13,7 @@ extern char **environ;
 /* A command is a file of its own and a row here. */
 static const aid_command *const commands[] = {
     &aid_command_run,
+    &aid_command_align,
     &aid_command_simulate,
     &aid_command_compare,
     &aid_command_photometry,

@@ -73,6 +73,17 @@ const aid_setting aid_settings[] = {
             "raw bias, dark and flat frames of each kind; 0: no raw frames at all"),
     INTEGER("raw-science", "N", "3", 1, 9, "raw science frames, where there are raw frames"),
 
+    /* registration and resampling */
+    CHOICE("register", "NAME", "auto", "auto|wcs|stars|phase",
+           "how the map between two images is found; auto: each in turn, WCS checked by stars"),
+    CHOICE("model", "NAME", "auto", "auto|shift|similarity|affine",
+           "what is fitted to the stars; auto: as many terms as they support"),
+    CHOICE("kernel", "NAME", "spline3", "spline3|spline5|lanczos3|lanczos4",
+           "interpolation between pixels"),
+    TEXT("transform-in", "FILE", "map between the grids, as JSON, in place of finding one"),
+    TEXT("transform-out", "FILE", "write the map between the grids there, as JSON"),
+    {.key = "no-resample", .kind = AID_SETTING_FLAG, .help = "measure the map, write no image"},
+
     /* a comparison */
     NUMBER("radius", "PX", "2.5", 0.01, 100, "how far apart two positions of one source may lie"),
 
@@ -96,6 +107,8 @@ const aid_setting aid_settings[] = {
      .unit = "FOLDER", .help = "where the results go"},
     {.key = "threads", .plumbing = true, .kind = AID_SETTING_INTEGER, .unit = "N", .low = 1,
      .high = AID_MAX_THREADS, .help = "threads to work with; else one for each core"},
+    {.key = "memory", .plumbing = true, .kind = AID_SETTING_INTEGER, .unit = "MB", .low = 64,
+     .high = 1048576, .fallback = "2048", .help = "that images in work may take at a time"},
     {.key = "config", .plumbing = true, .kind = AID_SETTING_TEXT, .unit = "FILE",
      .help = "read settings from FILE, one `key = value` a line"},
     {.key = "json", .plumbing = true, .kind = AID_SETTING_FLAG,

@@ -181,6 +181,86 @@ aid_status aid_transform_fit(const double *x, const double *y, const double *u, 
     return AID_OK;
 }
 
+/* Weighted means of the points and of where they go. */
+typedef struct centroids {
+    double weight, x, y, u, v;
+} centroids;
+
+static centroids centroids_of(const aid_transform_points *from, const double *u, const double *v)
+{
+    centroids c = {0};
+    for (int i = 0; i < from->count; i++) {
+        double w = from->weight ? from->weight[i] : 1.0;
+        c.weight += w;
+        c.x += w * from->x[i];
+        c.y += w * from->y[i];
+        c.u += w * u[i];
+        c.v += w * v[i];
+    }
+    c.x /= c.weight;
+    c.y /= c.weight;
+    c.u /= c.weight;
+    c.v /= c.weight;
+    return c;
+}
+
+/* u + i v = (re + i im) (x +- i y), by least squares about the centroids. */
+static bool fit_rotation(const aid_transform_points *from, const double *u, const double *v,
+                         const centroids *c, double sign, double *ret_re, double *ret_im)
+{
+    double re = 0.0, im = 0.0, square = 0.0;
+    for (int i = 0; i < from->count; i++) {
+        double w = from->weight ? from->weight[i] : 1.0;
+        double px = from->x[i] - c->x, py = sign * (from->y[i] - c->y);
+        double pu = u[i] - c->u, pv = v[i] - c->v;
+        re += w * (px * pu + py * pv);
+        im += w * (px * pv - py * pu);
+        square += w * (px * px + py * py);
+    }
+    *ret_re = re / square;
+    *ret_im = im / square;
+    return square > 1e-12 * c->weight * (1.0 + c->x * c->x + c->y * c->y);
+}
+
+aid_status aid_transform_fit_linear(aid_linear_model model, const aid_transform_points *from,
+                                    const double *u, const double *v, int width, int height,
+                                    aid_transform *ret_transform, aid_error *err)
+{
+    if (model == AID_LINEAR_AFFINE)
+        return aid_transform_fit(from->x, from->y, u, v, from->weight, from->count, 1, width,
+                                 height, ret_transform, err);
+    double re = 1.0, im = 0.0, sign = model == AID_LINEAR_MIRRORED ? -1.0 : 1.0;
+    centroids c = centroids_of(from, u, v);
+    if (!(c.weight > 0.0) || (model != AID_LINEAR_SHIFT && from->count < 2) ||
+        (model != AID_LINEAR_SHIFT && !fit_rotation(from, u, v, &c, sign, &re, &im)))
+        AID_FAIL(err, AID_ERR_NUMERIC, "%d points do not determine a %s", from->count,
+                 model == AID_LINEAR_SHIFT ? "shift" : "similarity: two that lie apart are needed");
+    aid_transform fitted = frame_of(width, height, 1);
+    double x = fitted.x0 - c.x, y = sign * (fitted.y0 - c.y);
+    fitted.cx[0] = c.u + re * x - im * y;
+    fitted.cy[0] = c.v + im * x + re * y;
+    fitted.cx[1] = re * fitted.scale;
+    fitted.cx[2] = -sign * im * fitted.scale;
+    fitted.cy[1] = im * fitted.scale;
+    fitted.cy[2] = sign * re * fitted.scale;
+    *ret_transform = fitted;
+    return AID_OK;
+}
+
+bool aid_transform_is_identity(const aid_transform *transform, int width, int height,
+                               double tolerance_px)
+{
+    enum { SIDE = 8 };
+    for (int j = 0; j <= SIDE; j++)
+        for (int i = 0; i <= SIDE; i++) {
+            double x = i * (width - 1) / (double)SIDE, y = j * (height - 1) / (double)SIDE, u, v;
+            aid_transform_apply(transform, x, y, &u, &v);
+            if (!(hypot(u - x, v - y) < tolerance_px))
+                return false;
+        }
+    return true;
+}
+
 double aid_transform_worst_variance(const aid_transform *fitted, const aid_transform_points *points,
                                     const aid_transform_points *at)
 {

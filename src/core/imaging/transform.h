@@ -50,6 +50,24 @@ typedef struct aid_transform_points {
     int count;
 } aid_transform_points;
 
+/* The same for maps with fewer freedoms, as a transform of degree 1: a shift needs one point, a
+ * similarity (shift, rotation, scale; `mirrored`: after a reflection) two apart, and an affine map
+ * three that are not on one line. Fails with AID_ERR_NUMERIC when there are fewer. */
+typedef enum aid_linear_model {
+    AID_LINEAR_SHIFT,
+    AID_LINEAR_SIMILARITY,
+    AID_LINEAR_MIRRORED,
+    AID_LINEAR_AFFINE
+} aid_linear_model;
+AID_MUST_USE aid_status aid_transform_fit_linear(aid_linear_model model,
+                                                 const aid_transform_points *from, const double *u,
+                                                 const double *v, int width, int height,
+                                                 aid_transform *ret_transform, aid_error *err);
+
+/* true where the map moves no pixel of the grid by more than `tolerance_px`. */
+bool aid_transform_is_identity(const aid_transform *transform, int width, int height,
+                               double tolerance_px);
+
 /* What a fit of `fitted->degree` through `points` knows least about: the largest variance of the
  * fitted map at the positions `at` (their weights are ignored), for weights that are inverse
  * variances. Frame (x0, y0, scale) and degree are those of `fitted`. INFINITY when the points do

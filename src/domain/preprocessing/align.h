@@ -8,6 +8,7 @@
 #include "core/imaging/point_grid.h"
 #include "core/imaging/transform.h"
 #include "core/imaging/warp.h"
+#include "domain/preprocessing/preprocessing.h"
 
 /* -------------------------------------------------------------------------------------- anchors */
 
@@ -63,6 +64,7 @@ typedef struct aid_refine_options {
     bool base_may_stand;        /* the base itself is a candidate, without any correction */
     double tolerance_px;        /* how far off `first` may be */
     int max_degree;
+    aid_registration_model model; /* AUTO: what cross-validation says, up to max_degree */
 } aid_refine_options;
 
 typedef struct aid_refined {
@@ -74,10 +76,22 @@ typedef struct aid_refined {
 } aid_refined;
 
 /* Fits the map on all stars: nearest neighbours within a tolerance that shrinks, the degree by
- * cross-validation, outliers clipped. `first` stays as it is when no star matches (matched = 0). */
+ * cross-validation, outliers clipped. `first` stays as it is when no star matches (matched = 0).
+ * Fails with AID_ERR_INVALID when the stars do not determine a model that was asked for. */
 AID_MUST_USE aid_status aid_refine(const aid_anchors *science, const aid_anchors *reference,
                                    const aid_refine_options *options, aid_refined *ret_refined,
                                    aid_error *err);
+
+/* Medians and robust scatters of reference position - mapped science position, over the stars that
+ * are each other's nearest within `reach_px`; NaN with fewer than three. */
+typedef struct aid_star_offsets {
+    int count;
+    double dx, dy, rms_x, rms_y;
+} aid_star_offsets;
+AID_MUST_USE aid_status aid_measure_offsets(const aid_anchors *science,
+                                            const aid_anchors *reference, const aid_transform *map,
+                                            double reach_px, aid_star_offsets *ret_offsets,
+                                            aid_error *err);
 
 /* The map `first`, followed by `affine` (of degree 1) on the reference. */
 aid_transform aid_transform_then_affine(const aid_transform *first, const aid_transform *affine);

@@ -68,11 +68,31 @@ typedef struct aid_registration {
     double overlap; /* fraction of the science image that the reference covers */
     double
         correlation; /* normalised cross-correlation of the registered images, -1..1; NaN unknown */
+    double residual_shift_px; /* median offset of the stars that the map brings together; NaN where
+                                 there are fewer than three */
+    aid_transform wcs;        /* the map as both WCS have it, which `transform` may correct */
+    double wcs_residual_px;   /* how far `wcs`, a polynomial, is from them at worst; NaN: no WCS */
 } aid_registration;
+
+typedef enum aid_registration_method {
+    AID_REGISTER_AUTO,  /* each of the others in turn, the WCS being checked by stars */
+    AID_REGISTER_WCS,   /* as the headers have it */
+    AID_REGISTER_STARS, /* whatever the headers say */
+    AID_REGISTER_PHASE  /* a shift, by phase correlation */
+} aid_registration_method;
+
+typedef enum aid_registration_model {
+    AID_MODEL_AUTO, /* what the stars support */
+    AID_MODEL_SHIFT,
+    AID_MODEL_SIMILARITY,
+    AID_MODEL_AFFINE
+} aid_registration_model;
 
 typedef struct aid_registration_options {
     int max_degree;     /* 5; chosen by cross-validation from 1 up to this */
     double min_overlap; /* 0.05 */
+    aid_registration_method method;
+    aid_registration_model model; /* what is fitted to the stars */
 } aid_registration_options;
 #define AID_REGISTRATION_DEFAULTS                                                                  \
     (aid_registration_options)                                                                     \
@@ -86,6 +106,16 @@ AID_MUST_USE aid_status aid_register(const aid_exposure *science, const aid_expo
                                      const aid_registration_options *options, aid_pool *pool,
                                      aid_notes *notes, aid_registration *ret_registration,
                                      aid_error *err);
+
+/* How well a map that is known already brings the two images together: fills in everything but
+ * transform and method. */
+AID_MUST_USE aid_status aid_registration_judge(const aid_exposure *science,
+                                               const aid_exposure *reference,
+                                               aid_registration *registration, aid_error *err);
+
+/* shift_px, rotation_deg, scale and overlap, which follow from the map and the two shapes. */
+void aid_registration_geometry(int32_t width, int32_t height, int32_t reference_width,
+                               int32_t reference_height, aid_registration *registration);
 
 /* The reference resampled onto the science grid, with mask, meshes, correlation, stars and PSF of
  * the resampled image. *take_reference is emptied, also on failure. */

@@ -23,7 +23,8 @@ enum {
 static const double clip_squared = 16.0; /* 4 sigma per axis: one good star in 3000 */
 static const double error_floor_px = 0.02;
 static const double most_beyond_px =
-    1.5;                                /* by which a further term may move places without stars */
+    1.5; /* by which a further term may move places without stars */
+static const double worth_resampling_px = 0.01; /* less harm is in leaving the pixels as they are */
 static const double known_to_px = 0.25; /* what a fit must at least be known to everywhere */
 
 aid_transform aid_transform_then_affine(const aid_transform *first, const aid_transform *affine)
@@ -425,8 +426,23 @@ static bool worth_trying(const refinement *work, int degree, int max_degree)
     return degree <= max_degree && stars >= 4 * terms_of(degree);
 }
 
+/* How far the map moves any place from where the base puts it. */
+static double most_moved(const refinement *work, const aid_transform *map)
+{
+    double most = 0.0;
+    for (int i = 0; i < work->at_count; i++) {
+        double u, v, base_u, base_v;
+        aid_transform_apply(map, work->at_x[i], work->at_y[i], &u, &v);
+        aid_transform_apply(work->base, work->at_x[i], work->at_y[i], &base_u, &base_v);
+        most = AID_MAX(most, hypot(u - base_u, v - base_v));
+    }
+    return most;
+}
+
 static bool is_better(refinement *work, const model *candidate, const model *best)
 {
+    if (best->degree == NONE && most_moved(work, &candidate->map) < worth_resampling_px)
+        return false;
     double limit = AID_MAX(known_to_px, 3.0 * sqrt(best->systematic));
     if (candidate->degree >= 1 &&
         (worst_error(work, candidate->degree) > limit ||
@@ -455,6 +471,17 @@ static bool choose_model(refinement *work, int max_degree, model *best)
         memcpy(p->best_loss, p->loss, (size_t)p->count * sizeof *p->loss);
     }
     return fit_robust(work, best->degree, best); /* leaves the weights of the chosen one */
+}
+
+/* The model that was asked for; stars on one line, or too few, leave it undetermined. */
+static bool fit_model(refinement *work, model *fitted)
+{
+    static const int degrees[] = {
+        [AID_MODEL_SHIFT] = SHIFT, [AID_MODEL_SIMILARITY] = SIMILARITY, [AID_MODEL_AFFINE] = 1};
+    static const int least[] = {
+        [AID_MODEL_SHIFT] = 1, [AID_MODEL_SIMILARITY] = 2, [AID_MODEL_AFFINE] = 3};
+    aid_registration_model asked = work->options->model;
+    return work->pairs.count >= least[asked] && fit_robust(work, degrees[asked], fitted);
 }
 
 /* ------------------------------------------------------------------------------------ the whole */
@@ -530,9 +557,14 @@ aid_status aid_refine(const aid_anchors *science, const aid_anchors *reference,
         model fitted;
         collect_pairs(&work, &refined.transform, bright ? BRIGHT_STARS : science->count, tolerance);
         cover(&work, &refined.transform);
+        int max_degree = bright ? AID_MIN(options->max_degree, 3) : options->max_degree;
+        if (options->model != AID_MODEL_AUTO && !fit_model(&work, &fitted))
+            AID_FAIL(err, AID_ERR_INVALID,
+                     "%d matched stars do not determine the map that was asked for: a shift needs "
+                     "one, a similarity two, an affine map three that are not on a line",
+                     work.pairs.count);
         if (work.pairs.count == 0 ||
-            !choose_model(&work, bright ? AID_MIN(options->max_degree, 3) : options->max_degree,
-                          &fitted))
+            (options->model == AID_MODEL_AUTO && !choose_model(&work, max_degree, &fitted)))
             break;
         describe(&work, &fitted, &refined);
         double spread = hypot(refined.rms_x_px, refined.rms_y_px), before = tolerance;
@@ -543,5 +575,23 @@ aid_status aid_refine(const aid_anchors *science, const aid_anchors *reference,
             break;
     }
     *ret_refined = refined;
+    return AID_OK;
+}
+
+aid_status aid_measure_offsets(const aid_anchors *science, const aid_anchors *reference,
+                               const aid_transform *map, double reach_px,
+                               aid_star_offsets *ret_offsets, aid_error *err)
+{
+    AID_CLEANUP(refinement_done)
+    refinement work = {.science = science, .reference = reference, .base = map};
+    AID_TRY(refinement_init(&work, err));
+    collect_pairs(&work, map, science->count, reach_px);
+    matched_pairs *p = &work.pairs;
+    *ret_offsets = (aid_star_offsets){p->count, NAN, NAN, NAN, NAN};
+    if (p->count < 3)
+        return AID_OK;
+    aid_robust x = aid_robust_in_place_f64(p->du, p->count);
+    aid_robust y = aid_robust_in_place_f64(p->dv, p->count);
+    *ret_offsets = (aid_star_offsets){p->count, x.median, y.median, x.sigma, y.sigma};
     return AID_OK;
 }

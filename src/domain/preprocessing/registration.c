@@ -23,6 +23,7 @@ static const double least_correlation = 0.3;
 static const double near_phase = 4.0; /* noise hardly reaches it within 1.5 px of no shift */
 static const double near_px = 1.5;
 static const double near_identity_px = 0.5;
+static const double near_stars_px = 3.0; /* within which a map's stars are compared */
 
 typedef struct alignment {
     const aid_exposure *science, *reference;
@@ -32,7 +33,8 @@ typedef struct alignment {
     aid_anchors science_stars, reference_stars;
     bool predicted; /* by both WCS */
     aid_transform prediction;
-    double pixel_arcsec; /* of the reference; NaN without WCS */
+    double prediction_residual_px; /* of a polynomial, from what the WCS say */
+    double pixel_arcsec;           /* of the reference; NaN without WCS */
     aid_pattern_match best;
     aid_transform first; /* the map before refinement */
     aid_transform base;  /* what refinement corrects */
@@ -110,7 +112,8 @@ static void predict(alignment *work)
             break;
         work->prediction = map;
         work->predicted = true;
-        if (worst_residual(&p, &map) < wcs_fit_px)
+        work->prediction_residual_px = worst_residual(&p, &map);
+        if (work->prediction_residual_px < wcs_fit_px)
             break;
     }
     if (work->predicted && on_reference == 0)
@@ -268,32 +271,50 @@ static aid_status refuse(const alignment *work, aid_error *err)
              AID_MAX(work->best.tested, AID_MIN(work->science_stars.count, 80)), work->best.needed);
 }
 
+/* As the headers have it, and nothing else. */
+static aid_status trust_wcs(alignment *work, aid_error *err)
+{
+    if (!work->predicted)
+        AID_FAIL(err, AID_ERR_INVALID, "%s and %s: %s", work->science->name, work->reference->name,
+                 !work->science->wcs     ? "the first has no usable WCS"
+                 : !work->reference->wcs ? "the second has no usable WCS"
+                                         : "by their WCS they show different parts of the sky");
+    work->first = work->base = work->prediction;
+    snprintf(work->method, sizeof work->method, "wcs");
+    return AID_OK;
+}
+
 static aid_status find_first_map(alignment *work, aid_error *err)
 {
+    aid_registration_method method = work->options->method;
     AID_TRY(aid_anchors_init(work->science, &work->science_stars, err));
     AID_TRY(aid_anchors_init(work->reference, &work->reference_stars, err));
-    predict(work);
-    if (work->predicted)
+    if (method != AID_REGISTER_STARS)
+        predict(work);
+    if (method == AID_REGISTER_WCS)
+        return trust_wcs(work, err);
+    if (method == AID_REGISTER_AUTO && work->predicted)
         AID_TRY(match_prediction(work, err));
-    if (!work->method[0])
+    if (method != AID_REGISTER_PHASE && !work->method[0])
         AID_TRY(match_freely(work, err));
-    if (!work->method[0])
+    if (method != AID_REGISTER_STARS && !work->method[0])
         AID_TRY(align_pixels(work, err));
     return work->method[0] ? AID_OK : refuse(work, err);
 }
 
 /* ----------------------------------------------------------------------------------- what it is */
 
-static double overlap_of(const alignment *work, const aid_transform *map)
+static double overlap_of(const aid_transform *map, int32_t width, int32_t height,
+                         int32_t reference_width, int32_t reference_height)
 {
-    const aid_image *s = &work->science->image, *r = &work->reference->image;
     int inside = 0;
     for (int j = 0; j < OVERLAP_GRID; j++)
         for (int i = 0; i < OVERLAP_GRID; i++) {
             double u, v;
-            aid_transform_apply(map, (i + 0.5) * s->width / OVERLAP_GRID - 0.5,
-                                (j + 0.5) * s->height / OVERLAP_GRID - 0.5, &u, &v);
-            inside += u >= -0.5 && v >= -0.5 && u <= r->width - 0.5 && v <= r->height - 0.5;
+            aid_transform_apply(map, (i + 0.5) * width / OVERLAP_GRID - 0.5,
+                                (j + 0.5) * height / OVERLAP_GRID - 0.5, &u, &v);
+            inside +=
+                u >= -0.5 && v >= -0.5 && u <= reference_width - 0.5 && v <= reference_height - 0.5;
         }
     return (double)inside / (OVERLAP_GRID * OVERLAP_GRID);
 }
@@ -316,28 +337,77 @@ static bool prefer_identity(alignment *work)
     return true;
 }
 
-static void describe(const alignment *work, const aid_refined *refined,
-                     aid_registration *registration)
+void aid_registration_geometry(int32_t width, int32_t height, int32_t reference_width,
+                               int32_t reference_height, aid_registration *registration)
 {
-    const aid_transform *map = &refined->transform;
-    const aid_image *s = &work->science->image;
-    double x = 0.5 * (s->width - 1), y = 0.5 * (s->height - 1), u, v, m[4];
+    const aid_transform *map = &registration->transform;
+    double x = 0.5 * (width - 1), y = 0.5 * (height - 1), u, v, m[4];
     aid_transform_apply(map, x, y, &u, &v);
     aid_transform_matrix(map, x, y, m);
+    registration->shift_px = hypot(u - x, v - y);
+    registration->rotation_deg = atan2(m[2], m[0]) * 180.0 / 3.14159265358979323846;
+    registration->scale = sqrt(fabs(m[0] * m[3] - m[1] * m[2]));
+    registration->overlap = overlap_of(map, width, height, reference_width, reference_height);
+}
+
+/* Stars that the map brings within reach of one another, whether or not they made it. */
+static aid_status measure_offsets(const alignment *work, const aid_transform *map,
+                                  aid_star_offsets *ret_offsets, aid_error *err)
+{
+    double reach = near_stars_px * AID_MAX(1.0, scale_of(map));
+    return aid_measure_offsets(&work->science_stars, &work->reference_stars, map, reach,
+                               ret_offsets, err);
+}
+
+static aid_status describe(const alignment *work, const aid_refined *refined,
+                           aid_registration *registration, aid_error *err)
+{
+    const aid_transform *map = &refined->transform;
+    const aid_image *s = &work->science->image, *r = &work->reference->image;
+    aid_star_offsets offsets;
     memcpy(registration->method, work->method, sizeof registration->method);
     registration->transform = *map;
+    registration->wcs = work->prediction;
+    registration->wcs_residual_px = work->predicted ? work->prediction_residual_px : NAN;
     registration->matched = refined->matched;
     registration->rms_x_px = refined->rms_x_px;
     registration->rms_y_px = refined->rms_y_px;
     registration->rms_px =
         sqrt(0.5 * (refined->rms_x_px * refined->rms_x_px + refined->rms_y_px * refined->rms_y_px));
     registration->systematic_px = refined->systematic_px;
-    registration->shift_px = hypot(u - x, v - y);
-    registration->rotation_deg = atan2(m[2], m[0]) * 180.0 / 3.14159265358979323846;
-    registration->scale = sqrt(fabs(m[0] * m[3] - m[1] * m[2]));
-    registration->overlap = overlap_of(work, map);
+    aid_registration_geometry(s->width, s->height, r->width, r->height, registration);
     registration->correlation =
         aid_alignment_correlation(work->science, work->reference, &work->science_stars, map);
+    AID_TRY(measure_offsets(work, map, &offsets, err));
+    registration->residual_shift_px = hypot(offsets.dx, offsets.dy);
+    return AID_OK;
+}
+
+/* A map that is not fitted: what the stars say of it. */
+static aid_status as_it_is(const alignment *work, const aid_transform *map,
+                           aid_refined *ret_refined, aid_error *err)
+{
+    aid_star_offsets offsets;
+    AID_TRY(measure_offsets(work, map, &offsets, err));
+    *ret_refined = (aid_refined){.transform = *map,
+                                 .matched = offsets.count,
+                                 .rms_x_px = offsets.rms_x,
+                                 .rms_y_px = offsets.rms_y,
+                                 .systematic_px = NAN};
+    return AID_OK;
+}
+
+aid_status aid_registration_judge(const aid_exposure *science, const aid_exposure *reference,
+                                  aid_registration *registration, aid_error *err)
+{
+    AID_CLEANUP(alignment_done)
+    alignment work = {.science = science, .reference = reference};
+    aid_refined found;
+    AID_TRY(aid_anchors_init(science, &work.science_stars, err));
+    AID_TRY(aid_anchors_init(reference, &work.reference_stars, err));
+    AID_TRY(as_it_is(&work, &registration->transform, &found, err));
+    memcpy(work.method, registration->method, sizeof work.method);
+    return describe(&work, &found, registration, err);
 }
 
 aid_status aid_register(const aid_exposure *science, const aid_exposure *reference,
@@ -357,11 +427,15 @@ aid_status aid_register(const aid_exposure *science, const aid_exposure *referen
                                  .base_may_stand = prefer_identity(&work),
                                  .tolerance_px = work.tolerance_px,
                                  .max_degree =
-                                     AID_CLAMP(options->max_degree, 1, AID_TRANSFORM_MAX_DEGREE)};
-    aid_refined refined;
-    AID_TRY(aid_refine(&work.science_stars, &work.reference_stars, &refine, &refined, err));
+                                     AID_CLAMP(options->max_degree, 1, AID_TRANSFORM_MAX_DEGREE),
+                                 .model = options->model};
     aid_registration registration = {0};
-    describe(&work, &refined, &registration);
+    aid_refined refined;
+    if (options->method == AID_REGISTER_WCS || options->method == AID_REGISTER_PHASE)
+        AID_TRY(as_it_is(&work, &work.first, &refined, err));
+    else
+        AID_TRY(aid_refine(&work.science_stars, &work.reference_stars, &refine, &refined, err));
+    AID_TRY(describe(&work, &refined, &registration, err));
     if (registration.overlap < options->min_overlap)
         AID_FAIL(err, AID_ERR_INVALID, "%s and %s overlap by only %.1f %% (least: %.1f %%)",
                  science->name, reference->name, 100.0 * registration.overlap,

@@ -33,16 +33,8 @@ typedef struct resampling {
 
 static bool is_identity(const aid_transform *map, const aid_image *from, const aid_image *to)
 {
-    if (from->width != to->width || from->height != to->height)
-        return false;
-    for (int j = 0; j <= 8; j++)
-        for (int i = 0; i <= 8; i++) {
-            double x = i * (from->width - 1) / 8.0, y = j * (from->height - 1) / 8.0, u, v;
-            aid_transform_apply(map, x, y, &u, &v);
-            if (!(hypot(u - x, v - y) < identity_px))
-                return false;
-        }
-    return true;
+    return from->width == to->width && from->height == to->height &&
+           aid_transform_is_identity(map, from->width, from->height, identity_px);
 }
 
 /* ------------------------------------------------------------------------------------- binning */

@@ -14,6 +14,25 @@
 
 /* --------------------------------------------------------------------- a frame on another grid */
 
+/* The map from the grid of one image to that of another as their WCS have it, exact at the corners
+ * of a grid_map's cells (worst error between them: *ret_worst_px), and as the polynomial that comes
+ * nearest. Method "wcs"; what only stars can tell is NaN. Fails with AID_ERR_INVALID when one has
+ * no WCS, or they show different parts of the sky. The exposures need nothing but name and WCS. */
+typedef struct aid_wcs_pair {
+    const aid_exposure *grid, *frame;
+    int32_t width, height, frame_width, frame_height;
+} aid_wcs_pair;
+AID_MUST_USE aid_status aid_align_by_wcs(const aid_wcs_pair *pair,
+                                         aid_registration *ret_registration, aid_grid_map *ret_map,
+                                         double *ret_worst_px, aid_error *err);
+
+/* Where the polynomial of a registration with WCS is farther than 0.0005 px from them: the exact
+ * map with the registration's correction. Else *ret_map is an empty one (x is NULL). */
+AID_MUST_USE aid_status aid_align_exactly(const aid_wcs_pair *pair,
+                                          const aid_registration *registration,
+                                          aid_grid_map *ret_map, double *ret_worst_px,
+                                          aid_error *err);
+
 /* Pixels as they came. */
 typedef struct aid_frame_pixels {
     aid_image image;    /* with its sky; NaN = missing */

@@ -26,7 +26,7 @@ typedef void (*sky_map)(double x, double y, double *ret_x, double *ret_y);
 /* A blank exposure with noise of 1 and room for stars. */
 static aid_exposure blank(const char *name, int32_t width, int32_t height, int stars)
 {
-    aid_exposure exposure = {.gain = 1.0, .saturation = INFINITY, .zero_point = NAN};
+    aid_exposure exposure = {.gain = INFINITY, .saturation = INFINITY, .zero_point = NAN};
     snprintf(exposure.name, sizeof exposure.name, "%s", name);
     CHECK_OK(aid_image_init(width, height, &exposure.image, &err));
     CHECK_OK(aid_mesh_init(width, height, 2, 2, &exposure.noise, &err));
@@ -49,7 +49,9 @@ static void release(aid_exposure *exposure)
     free(exposure->stars.items);
 }
 
-/* A star of the list, if it lies on the image: measured with the error that its flux allows. */
+/* A star of the list, if it lies on the image: measured with the error that its flux allows. On a
+ * noise of 1 that of its flux is sqrt(8 pi) sigma, for the weights of a Gaussian that wide have
+ * 8 pi sigma^2 pixels' worth. */
 static void put_star(aid_exposure *exposure, double x, double y, double snr, uint64_t *noise)
 {
     double sigma = 3.0 / 2.355 / snr;
@@ -58,7 +60,7 @@ static void put_star(aid_exposure *exposure, double x, double y, double snr, uin
     if (x < 3.0 || y < 3.0 || x > exposure->image.width - 5.0 || y > exposure->image.height - 5.0)
         return;
     exposure->stars.items[exposure->stars.count++] =
-        (aid_star){.x = x, .y = y, .flux = snr, .flux_err = 1.0, .a = 1.3, .b = 1.3};
+        (aid_star){.x = x, .y = y, .flux = 6.387 * snr, .flux_err = 6.387, .a = 1.3, .b = 1.3};
 }
 
 static int by_flux(const void *a, const void *b)

@@ -1,0 +1,334 @@
+#include "apps/cli/frames.h"
+
+#include "apps/common/version.h"
+#include "core/base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* --------------------------------------------------------------------------------------- reading
+ */
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* The header alone: a WCS that is broken is as good as none, and a note says so. */
+static aid_status describe_plain(cli_frame *frame, aid_notes *notes, aid_error *err)
+{
+    aid_error reason = {0};
+    snprintf(frame->facts.name, sizeof frame->facts.name, "%s", name_of(frame->path));
+    frame->facts.epoch = aid_epoch_from_header(&frame->file.header);
+    aid_status status = aid_wcs_new(&frame->file.header, &frame->facts.wcs, &reason);
+    if (status == AID_ERR_NOMEM)
+        AID_FAIL(err, status, "%s", reason.message);
+    if (status != AID_OK)
+        aid_note_add(notes, "read", "%s: WCS ignored: %s", frame->facts.name, reason.message);
+    return AID_OK;
+}
+
+static aid_status prepare(const frame_request *request, aid_pool *pool, aid_notes *notes,
+                          cli_frame *frame, aid_error *err)
+{
+    AID_CLEANUP(aid_image_done)
+    aid_image image = {0};
+    AID_CLEANUP(aid_mask_done)
+    aid_mask mask = frame->pixels.mask;
+    frame->pixels.mask = (aid_mask){0};
+    AID_TRY(aid_image_copy(&frame->pixels.image, &image, err));
+    aid_prepare_input input = {.name = name_of(request->path),
+                               .take_image = &image,
+                               .take_mask = &mask,
+                               .variance = &frame->pixels.variance,
+                               .header = &frame->file.header};
+    aid_prepare_options options = request->prepare;
+    options.skip_psf = true;
+    AID_TRY(aid_prepare_exposure(&input, &options, pool, notes, &frame->facts, err));
+    frame->prepared = true;
+    return AID_OK;
+}
+
+aid_status frame_read(const frame_request *request, aid_pool *pool, aid_notes *notes,
+                      cli_frame *ret_frame, aid_error *err)
+{
+    AID_CLEANUP(frame_done)
+    cli_frame read = {.path = request->path};
+    aid_fits_read_options options = AID_FITS_READ_DEFAULTS;
+    options.hdu = request->hdu;
+    AID_TRY(aid_fits_read(request->path, &options, &read.file, err));
+    read.pixels = (aid_frame_pixels){read.file.image, read.file.variance, read.file.mask};
+    read.file.image = read.file.variance = (aid_image){0};
+    read.file.mask = (aid_mask){0};
+    read.width = read.pixels.image.width;
+    read.height = read.pixels.image.height;
+    if (request->plain)
+        AID_TRY(describe_plain(&read, notes, err));
+    else
+        AID_TRY(prepare(request, pool, notes, &read, err));
+    *ret_frame = read;
+    read = (cli_frame){0};
+    return AID_OK;
+}
+
+void frame_done(cli_frame *frame)
+{
+    aid_fits_image_done(&frame->file);
+    aid_frame_pixels_done(&frame->pixels);
+    aid_exposure_done(&frame->facts);
+    frame->prepared = false;
+}
+
+const aid_exposure *frame_facts(const cli_frame *frame)
+{
+    return frame->prepared ? &frame->facts : NULL;
+}
+
+/* ----------------------------------------------------------------------------------------- cards
+ */
+
+/* `#` stands for a number. What may follow is the letter of an alternative WCS. */
+static bool matches(const char *keyword, const char *pattern)
+{
+    for (; *pattern; pattern++) {
+        if (*pattern != '#') {
+            if (*keyword++ != *pattern)
+                return false;
+            continue;
+        }
+        size_t digits = strspn(keyword, "0123456789");
+        if (digits == 0)
+            return false;
+        keyword += digits;
+    }
+    return !keyword[0] || (keyword[0] >= 'A' && keyword[0] <= 'Z' && !keyword[1]);
+}
+
+/* What describes the pixels as they lay before. */
+static bool is_of_the_old_grid(const char *keyword)
+{
+    static const char *const patterns[] = {
+        "WCSAXES", "WCSNAME", "CTYPE#",  "CRPIX#",   "CRVAL#",   "CDELT#",   "CROTA#",   "CUNIT#",
+        "CD#_#",   "PC#_#",   "PV#_#",   "PS#_#",    "LONPOLE",  "LATPOLE",  "RADESYS",  "RADECSYS",
+        "EQUINOX", "A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER", "A_#_#",    "B_#_#",    "AP_#_#",
+        "BP_#_#",  "A_DMAX",  "B_DMAX",  "CPDIS#",   "CQDIS#",   "CPERR#",   "D2IMDIS#", "D2IMERR#",
+        "LTV#",    "LTM#_#",  "WAT#_#",  "WAT#",     "BIASSEC",  "TRIMSEC",  "DATASEC",  "CCDSEC",
+        "DETSEC",  "AMPSEC",  "ROISEC",  "DATAMIN",  "DATAMAX",  "DATAMEAN", "CBLACK",   "CWHITE",
+        "WCSDIM",  "CRDER#",  "CSYER#",  "IMAGEW",   "IMAGEH"};
+    if (!strncmp(keyword, "DP", 2) || !strncmp(keyword, "DQ", 2) || !strncmp(keyword, "D2IM", 4))
+        return true;
+    for (size_t i = 0; i < AID_COUNT_OF(patterns); i++)
+        if (matches(keyword, patterns[i]))
+            return true;
+    return false;
+}
+
+aid_status frame_keep_cards(const aid_header *from, aid_header *to, aid_error *err)
+{
+    for (int i = 0; i < from->count; i++) {
+        const aid_card *card = &from->cards[i];
+        if (!is_of_the_old_grid(card->keyword))
+            AID_TRY(
+                aid_header_append(to, card->keyword, card->kind, card->value, card->comment, err));
+    }
+    return AID_OK;
+}
+
+aid_status frame_replace_cards(const aid_header *from, aid_header *to, aid_error *err)
+{
+    AID_CLEANUP(aid_header_done)
+    aid_header merged = {0};
+    for (int i = 0; i < to->count; i++) {
+        const aid_card *card = &to->cards[i];
+        if (card->kind == AID_CARD_COMMENT || !aid_header_find(from, card->keyword))
+            AID_TRY(aid_header_append(&merged, card->keyword, card->kind, card->value,
+                                      card->comment, err));
+    }
+    for (int i = 0; i < from->count; i++) {
+        const aid_card *card = &from->cards[i];
+        AID_TRY(
+            aid_header_append(&merged, card->keyword, card->kind, card->value, card->comment, err));
+    }
+    aid_header_done(to);
+    *to = merged;
+    merged = (aid_header){0};
+    return AID_OK;
+}
+
+aid_status frame_text_card(aid_header *to, const char *keyword, const char *value,
+                           const char *comment, aid_error *err)
+{
+    return aid_header_append(to, keyword, AID_CARD_STRING, value, comment, err);
+}
+
+aid_status frame_number_card(aid_header *to, const char *keyword, double value, const char *comment,
+                             aid_error *err)
+{
+    char text[AID_DOUBLE_TEXT];
+    if (!isfinite(value))
+        return AID_OK;
+    aid_double_text(value, -1, text);
+    return aid_header_append(to, keyword, AID_CARD_NUMBER, text, comment, err);
+}
+
+aid_status frame_program_cards(const aid_invocation *invocation, aid_header *to, aid_error *err)
+{
+    enum { MAX_PARAMETERS = 64, MAX_KEYWORD = 64 };
+    char program[128], keyword[MAX_KEYWORD], text[AID_MAX_CARD_VALUE];
+    aid_parameter parameters[MAX_PARAMETERS];
+    snprintf(program, sizeof program, "%s %s", AID_PROGRAM_NAME, aid_version());
+    AID_TRY(frame_text_card(to, "CREATOR", program, "program that made this file", err));
+    AID_TRY(frame_text_card(to, "AIDBUILD", aid_build(), "commit it was built from", err));
+    AID_TRY(frame_text_card(to, "AIDCOMP", aid_compiler(), "compiler and kind of build", err));
+    AID_TRY(
+        frame_text_card(to, "AIDCPU", aid_vector_features(), "vector instructions in use", err));
+    int count = aid_command_parameters(invocation, parameters, MAX_PARAMETERS);
+    for (int i = 0; i < count; i++) {
+        const aid_setting *setting = parameters[i].setting;
+        aid_setting_variable(setting, keyword, sizeof keyword);
+        keyword[strlen("ASTRID")] = ' ';
+        aid_setting_text(setting, parameters[i].field, text, sizeof text);
+        bool number = setting->kind == AID_SETTING_NUMBER || setting->kind == AID_SETTING_INTEGER;
+        AID_TRY(aid_header_append(to, keyword, number ? AID_CARD_NUMBER : AID_CARD_STRING, text, "",
+                                  err));
+    }
+    return AID_OK;
+}
+
+/* The covariance of two values a whole number of pixels apart, over all phases, is the kernel's
+ * autocorrelation there; that of all lags together is 1, as interpolation moves light and keeps it.
+ */
+aid_status frame_noise_cards(aid_warp_kernel kernel, aid_header *to, aid_error *err)
+{
+    enum { PHASES = 64, LAGS = 4 };
+    double covariance[LAGS] = {0.0};
+    for (int phase = 0; phase < PHASES; phase++) {
+        double w[2 * AID_WARP_REACH + 1];
+        aid_warp_weights(kernel, (phase + 0.5) / PHASES, w);
+        for (int lag = 0; lag < LAGS; lag++)
+            for (int k = 0; k + lag <= 2 * AID_WARP_REACH; k++)
+                covariance[lag] += w[k] * w[k + lag] / PHASES;
+    }
+    AID_TRY(frame_number_card(to, "NOISRHO1", covariance[1] / covariance[0],
+                              "noise correlation of pixels 1 apart in x or y", err));
+    AID_TRY(frame_number_card(to, "NOISRHO2", covariance[2] / covariance[0], "2 apart", err));
+    AID_TRY(frame_number_card(to, "NOISRHO3", covariance[3] / covariance[0], "3 apart", err));
+    return frame_number_card(to, "NOISSUM", 1.0 / covariance[0],
+                             "noise of a large aperture / that of VARIANCE", err);
+}
+
+/* --------------------------------------------------------------------------------------- writing
+ */
+
+/* What the bits of MASK mean, in the words of Rubin's pipelines, so that they are read back. */
+static aid_status mask_cards(aid_header *to, aid_error *err)
+{
+    static const struct {
+        const char *keyword, *bit, *comment;
+    } bits[] = {{"MP_BAD", "0", "bad pixel"},
+                {"MP_SAT", "1", "saturated"},
+                {"MP_CR", "2", "cosmic ray"},
+                {"MP_NO_DATA", "3", "no data"}};
+    for (size_t i = 0; i < AID_COUNT_OF(bits); i++)
+        AID_TRY(aid_header_append(to, bits[i].keyword, AID_CARD_NUMBER, bits[i].bit,
+                                  bits[i].comment, err));
+    return AID_OK;
+}
+
+static aid_status put_all(aid_fits_writer *writer, const aid_frame_pixels *pixels,
+                          const aid_header *cards, const aid_wcs *wcs, aid_error *err)
+{
+    AID_CLEANUP(aid_header_done)
+    aid_header all = {0};
+    AID_CLEANUP(aid_header_done)
+    aid_header place = {0};
+    if (wcs)
+        AID_TRY(aid_wcs_cards(wcs, &place, err));
+    AID_TRY(aid_header_copy(&place, &all, err));
+    AID_TRY(frame_replace_cards(cards, &all, err));
+    AID_TRY(aid_fits_put_image(writer, NULL, &pixels->image, &all, err));
+    if (pixels->variance.data)
+        AID_TRY(aid_fits_put_image(writer, "VARIANCE", &pixels->variance, &place, err));
+    AID_TRY(mask_cards(&place, err));
+    return aid_fits_put_mask(writer, "MASK", &pixels->mask, &place, err);
+}
+
+aid_status frame_write(const char *path, const aid_frame_pixels *pixels, const aid_header *cards,
+                       const aid_wcs *wcs, aid_error *err)
+{
+    aid_fits_writer *writer;
+    AID_TRY(aid_fits_create(path, &writer, err));
+    aid_status status = put_all(writer, pixels, cards, wcs, err);
+    if (status == AID_OK)
+        return aid_fits_commit(writer, err);
+    aid_fits_abandon(writer);
+    return status;
+}
+
+/* ----------------------------------------------------------------------------------------- words
+ */
+
+static const struct {
+    const char *name;
+    aid_warp_kernel kernel;
+} kernels[] = {{"spline3", AID_KERNEL_SPLINE3},
+               {"spline5", AID_KERNEL_SPLINE5},
+               {"lanczos3", AID_KERNEL_LANCZOS3},
+               {"lanczos4", AID_KERNEL_LANCZOS4}};
+
+aid_warp_kernel frame_kernel(int choice)
+{
+    return kernels[choice].kernel;
+}
+
+const char *frame_kernel_name(aid_warp_kernel kernel)
+{
+    size_t i = 0;
+    while (kernels[i].kernel != kernel)
+        i++;
+    return kernels[i].name;
+}
+
+void frame_base_name(const char *path, char *name, size_t size)
+{
+    static const char *const endings[] = {".gz", ".fz", ".fits", ".fit", ".fts"};
+    const char *base = name_of(path);
+    size_t length = strlen(base);
+    for (size_t i = 0; i < AID_COUNT_OF(endings); i++) {
+        size_t tail = strlen(endings[i]);
+        if (length > tail && !strncasecmp(base + length - tail, endings[i], tail))
+            length -= tail;
+    }
+    snprintf(name, size, "%.*s", (int)length, base);
+}
+
+static void put_number(aid_json_writer *json, const char *key, double value)
+{
+    aid_json_key(json, key);
+    aid_json_number(json, value);
+}
+
+void frame_put_registration(aid_json_writer *json, const aid_registration *registration)
+{
+    aid_json_begin_object(json);
+    aid_json_key(json, "method");
+    aid_json_text(json, registration->method);
+    aid_json_key(json, "matched");
+    aid_json_integer(json, registration->matched);
+    put_number(json, "rms_px", registration->rms_px);
+    put_number(json, "rms_x_px", registration->rms_x_px);
+    put_number(json, "rms_y_px", registration->rms_y_px);
+    put_number(json, "systematic_px", registration->systematic_px);
+    put_number(json, "residual_shift_px", registration->residual_shift_px);
+    put_number(json, "shift_px", registration->shift_px);
+    put_number(json, "rotation_deg", registration->rotation_deg);
+    put_number(json, "scale", registration->scale);
+    put_number(json, "overlap", registration->overlap);
+    put_number(json, "correlation", registration->correlation);
+    aid_json_key(json, "degree");
+    aid_json_integer(json, registration->transform.degree);
+    aid_json_end_object(json);
+}

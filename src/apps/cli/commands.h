@@ -9,5 +9,6 @@ extern const aid_command aid_command_align;
 extern const aid_command aid_command_simulate;
 extern const aid_command aid_command_compare;
 extern const aid_command aid_command_photometry;
+extern const aid_command aid_command_filter;
 
 #endif

@@ -17,6 +17,7 @@ static const aid_command *const commands[] = {
     &aid_command_simulate,
     &aid_command_compare,
     &aid_command_photometry,
+    &aid_command_filter,
 };
 
 /* The C library raises this limit to 32 MB by itself after the first large free(), and from then on

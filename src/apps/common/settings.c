@@ -102,6 +102,32 @@ const aid_setting aid_settings[] = {
     {.key = "local-background", .kind = AID_SETTING_FLAG,
      .help = "fit a constant under each source together with the PSF"},
 
+    /* filters of a catalogue */
+    NUMBER("min-snr", "SIGMA", NULL, -1e12, 1e12, "least snr"),
+    NUMBER("max-snr", "SIGMA", NULL, -1e12, 1e12, "largest snr"),
+    NUMBER("min-flux", "FLUX", NULL, -1e300, 1e300, "least flux; what fades has a negative one"),
+    NUMBER("max-flux", "FLUX", NULL, -1e300, 1e300, "largest flux"),
+    {.key = "absolute-flux", .kind = AID_SETTING_FLAG,
+     .help = "the limits of flux are of its absolute value"},
+    NUMBER("min-npix", "N", NULL, 0, 1e12, "least number of pixels"),
+    NUMBER("max-npix", "N", NULL, 0, 1e12, "largest number of pixels"),
+    NUMBER("min-fwhm", "PX", NULL, 0, 1e6, "least full width at half maximum"),
+    NUMBER("max-fwhm", "PX", NULL, 0, 1e6, "largest full width at half maximum"),
+    NUMBER("max-ellipticity", "E", NULL, 0, 1, "largest ellipticity, 1 - b/a"),
+    NUMBER("x-min", "PX", NULL, -1e9, 1e9, "least x, in FITS pixels"),
+    NUMBER("x-max", "PX", NULL, -1e9, 1e9, "largest x"),
+    NUMBER("y-min", "PX", NULL, -1e9, 1e9, "least y"),
+    NUMBER("y-max", "PX", NULL, -1e9, 1e9, "largest y"),
+    TEXT("region", "REGION", "`cone RA DEC RADIUS arcmin`, `box WEST EAST SOUTH NORTH`, `polygon RA "
+         "DEC RA DEC ...`; `not` before it: outside"),
+    TEXT("require-flags", "NAMES", "only rows with one of these flags, joined by |"),
+    TEXT("reject-flags", "NAMES", "no rows with one of these flags, joined by |"),
+    TEXT("min-distance", "DISTANCE",
+         "`2 px` or `1.5 arcsec`: of rows nearer than that the one of the highest snr stays"),
+    TEXT("rules", "FILE", "more rules, one `name: rule` a line"),
+    TEXT("rejected", "FILE", "table of the rows that are not kept, and why"),
+    TEXT("table-hdu", "HDU", "number or EXTNAME of the binary table in a FITS file; else the first"),
+
     /* how the program behaves: cannot change a result */
     {.key = "output", .letter = 'o', .plumbing = true, .kind = AID_SETTING_TEXT,
      .unit = "FOLDER", .help = "where the results go"},

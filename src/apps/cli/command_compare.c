@@ -1,7 +1,7 @@
 /* `astrid compare`: what a run has found against what a simulation has hidden. */
 #include "adapters/files/json.h"
-#include "apps/cli/commands.h"
 #include "adapters/tables/csv_cells.h"
+#include "apps/cli/commands.h"
 #include "core/base/memory.h"
 #include "domain/detection/detection.h"
 

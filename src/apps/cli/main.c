@@ -11,6 +11,7 @@
 extern char **environ;
 
 /* A command is a file of its own and a row here. */
+/* clang-format off */
 static const aid_command *const commands[] = {
     &aid_command_run,
     &aid_command_align,
@@ -19,6 +20,7 @@ static const aid_command *const commands[] = {
     &aid_command_photometry,
     &aid_command_filter,
 };
+/* clang-format on */
 
 /* The C library raises this limit to 32 MB by itself after the first large free(), and from then on
  * keeps freed images in its heaps: a quarter of the memory of a 2048 x 2048 run. */

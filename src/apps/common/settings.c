@@ -118,15 +118,17 @@ const aid_setting aid_settings[] = {
     NUMBER("x-max", "PX", NULL, -1e9, 1e9, "largest x"),
     NUMBER("y-min", "PX", NULL, -1e9, 1e9, "least y"),
     NUMBER("y-max", "PX", NULL, -1e9, 1e9, "largest y"),
-    TEXT("region", "REGION", "`cone RA DEC RADIUS arcmin`, `box WEST EAST SOUTH NORTH`, `polygon RA "
-         "DEC RA DEC ...`; `not` before it: outside"),
+    TEXT("region", "REGION",
+         "`cone RA DEC RADIUS arcmin`, `box WEST EAST SOUTH NORTH`, `polygon RA DEC RA DEC ...`; "
+         "`not` before it: outside"),
     TEXT("require-flags", "NAMES", "only rows with one of these flags, joined by |"),
     TEXT("reject-flags", "NAMES", "no rows with one of these flags, joined by |"),
     TEXT("min-distance", "DISTANCE",
          "`2 px` or `1.5 arcsec`: of rows nearer than that the one of the highest snr stays"),
     TEXT("rules", "FILE", "more rules, one `name: rule` a line"),
     TEXT("rejected", "FILE", "table of the rows that are not kept, and why"),
-    TEXT("table-hdu", "HDU", "number or EXTNAME of the binary table in a FITS file; else the first"),
+    TEXT("table-hdu", "HDU",
+         "number or EXTNAME of the binary table in a FITS file; else the first one"),
 
     /* how the program behaves: cannot change a result */
     {.key = "output", .letter = 'o', .plumbing = true, .kind = AID_SETTING_TEXT,

@@ -10,5 +10,6 @@ extern const aid_command aid_command_simulate;
 extern const aid_command aid_command_compare;
 extern const aid_command aid_command_photometry;
 extern const aid_command aid_command_filter;
+extern const aid_command aid_command_master;
 
 #endif

@@ -19,6 +19,7 @@ static const aid_command *const commands[] = {
     &aid_command_compare,
     &aid_command_photometry,
     &aid_command_filter,
+    &aid_command_master,
 };
 /* clang-format on */
 

@@ -84,6 +84,20 @@ const aid_setting aid_settings[] = {
     TEXT("transform-out", "FILE", "write the map between the grids there, as JSON"),
     {.key = "no-resample", .kind = AID_SETTING_FLAG, .help = "measure the map, write no image"},
 
+    /* calibration */
+    TEXT("bias", "FILE", "master bias, to be subtracted"),
+    TEXT("dark", "FILE", "master dark, to be subtracted for the exposure"),
+    CHOICE("combine", "NAME", "clipped", "clipped|median|mean|weighted",
+           "how frames become one; clipped: mean of what is not; weighted: that, by variance"),
+    NUMBER("kappa", "SIGMA", "5", 1, 1000, "frames farther from the median are clipped"),
+    CHOICE("overscan", "NAME", "row", "row|median|none",
+           "level of the overscan: of each row, smoothed; of the frame; or not subtracted"),
+    {.key = "measure-gain", .kind = AID_SETTING_FLAG,
+     .help = "measure gain and read noise by photon transfer; flats and --bias alone"},
+    NUMBER("valid-days", "DAYS", NULL, 0.001, 36525, "how long the master is good for"),
+    {.key = "strict", .kind = AID_SETTING_FLAG,
+     .help = "fail where a frame would be left out"},
+
     /* a comparison */
     NUMBER("radius", "PX", "2.5", 0.01, 100, "how far apart two positions of one source may lie"),
 

@@ -45,17 +45,6 @@ aid_frame_rows aid_calibrated_rows_port(aid_calibrated_rows *rows);
  * converters. */
 double aid_saturation_level(const aid_frame_facts *facts);
 
-/* Noise of the difference of two frames, a - ratio b, in cells of 32 x 32 pixels spread over the
- * frame; of each cell the mean of `a`, NaN: no use. */
-typedef struct aid_pair_cells {
-    int64_t count;
-    double *mean, *variance; /* [count] */
-} aid_pair_cells;
-AID_MUST_USE aid_status aid_pair_cells_measure(const aid_frame_rows *rows, int a, int b,
-                                               double ratio, aid_pool *pool,
-                                               aid_pair_cells *ret_cells, aid_error *err);
-void aid_pair_cells_done(aid_pair_cells *cells);
-
 /* Noise of one frame, ADU, from differences of consecutive frames; NaN for a single frame. */
 AID_MUST_USE aid_status aid_frame_noise(const aid_frame_rows *rows, aid_pool *pool,
                                         double *ret_noise, aid_error *err);
@@ -71,6 +60,9 @@ typedef struct aid_making {
     aid_master master; /* being made; image and variance come first */
     aid_image used;    /* how many frames each pixel rests on */
 } aid_making;
+
+/* variance += factor * more, where that is known. */
+void aid_add_variance(aid_image *variance, const aid_image *more, double factor);
 
 /* Fills image, variance, used and rejected_fraction of a dark: a rate from frames of one or several
  * exposures. */

@@ -93,9 +93,10 @@ typedef struct point {
     double t, y, variance;
 } point;
 
-/* Weighted line through the points, or through the origin; false where they do not determine it. */
-static bool fit_rate(const point *points, int count, bool with_intercept, double *ret_rate,
-                     double *ret_variance)
+/* Weighted line through the points, or through the origin; false where they do not determine it.
+ * offset_variance: of what was taken off all points alike. */
+static bool fit_rate(const point *points, int count, bool with_intercept, double offset_variance,
+                     double *ret_rate, double *ret_variance)
 {
     double s = 0, st = 0, stt = 0, sy = 0, sty = 0;
     for (int i = 0; i < count; i++) {
@@ -110,7 +111,9 @@ static bool fit_rate(const point *points, int count, bool with_intercept, double
     if (!(determinant > 1e-9 * (with_intercept ? s * stt : 0.0)) || !(determinant > 0.0))
         return false;
     *ret_rate = with_intercept ? (s * sty - st * sy) / determinant : sty / determinant;
-    *ret_variance = with_intercept ? s / determinant : 1.0 / determinant;
+    double per_offset = st / determinant;
+    *ret_variance = with_intercept ? s / determinant
+                                   : 1.0 / determinant + per_offset * per_offset * offset_variance;
     return true;
 }
 
@@ -137,7 +140,11 @@ static void fit_pixel(const dark_job *job, const aid_combined *groups, int64_t f
         points[count++] = (point){job->group[g].exposure_s, value, spread};
         used += n;
     }
-    if (count == 0 || !fit_rate(points, count, job->with_intercept, &rate, &variance))
+    const aid_master *bias = making->calibrated.bias;
+    double offset = bias ? (double)bias->variance.data[to] : 0.0;
+    if (!(offset >= 0.0))
+        offset = 0.0;
+    if (count == 0 || !fit_rate(points, count, job->with_intercept, offset, &rate, &variance))
         used = 0.0;
     making->master.image.data[to] = (float)rate;
     making->master.variance.data[to] = (float)variance;
@@ -198,6 +205,9 @@ static aid_status divide_by_exposure(const dark_job *job, aid_error *err)
     making->master.variance = combined.variance;
     making->used = combined.used;
     making->master.rejected_fraction = combined.rejected_fraction;
+    if (making->calibrated.bias)
+        aid_add_variance(&making->master.variance, &making->calibrated.bias->variance,
+                         1.0 / (t * t));
     return AID_OK;
 }
 

@@ -268,6 +268,36 @@ static double mean_of(const aid_image *image)
     return finite ? sum / (double)finite : (double)NAN;
 }
 
+AID_HOT static void add_scaled(float *restrict to, int64_t count, const float *restrict more,
+                               float factor)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] += more[i] >= 0.0f ? factor * more[i] : 0.0f;
+}
+
+void aid_add_variance(aid_image *variance, const aid_image *more, double factor)
+{
+    for (int32_t y = 0; y < variance->height; y++)
+        add_scaled(aid_image_row(variance, y), variance->width, aid_image_row(more, y),
+                   (float)factor);
+}
+
+/* What was taken off every flat is off by the same in every one. */
+static void add_variance_of_masters(aid_making *making, const double *scale)
+{
+    const aid_calibrated_rows *rows = &making->calibrated;
+    double bias = 0.0, dark = 0.0;
+    for (int k = 0; k < rows->count; k++) {
+        double exposure = making->frames[rows->indices[k]].facts.exposure_s;
+        bias += scale[k] / (double)rows->count;
+        dark += scale[k] * (exposure > 0.0 ? exposure : 0.0) / (double)rows->count;
+    }
+    if (rows->bias)
+        aid_add_variance(&making->master.variance, &rows->bias->variance, bias * bias);
+    if (rows->dark)
+        aid_add_variance(&making->master.variance, &rows->dark->variance, dark * dark);
+}
+
 /* Each flat by its own level first, so that all say the same of a pixel; and then to a mean of 1.
  */
 static aid_status make_flat(aid_making *making, aid_error *err)
@@ -279,6 +309,7 @@ static aid_status make_flat(aid_making *making, aid_error *err)
     for (int k = 0; k < rows->count; k++)
         scale[k] = 1.0 / making->frames[rows->indices[k]].level;
     AID_TRY(combine_all(making, scale, err));
+    add_variance_of_masters(making, scale);
     double mean = mean_of(&making->master.image);
     if (!(mean > 0.0))
         AID_FAIL(err, AID_ERR_NUMERIC, "the mean of the flats is %g", mean);

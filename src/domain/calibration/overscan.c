@@ -90,6 +90,17 @@ static double running_mean(const double *level, int32_t count, int32_t half, dou
     return trace;
 }
 
+/* What a line's level scatters by itself: as its pixels say, or more where neighbouring lines
+ * differ by more. Such stripes of the overscan are often not those of the image. */
+static double scatter_of_lines(const double *level, int32_t count, double pixel_variance,
+                               double *scratch)
+{
+    for (int32_t i = 0; i + 1 < count; i++)
+        scratch[i] = level[i + 1] - level[i];
+    double sigma = count > 8 ? aid_robust_in_place_f64(scratch, count - 1).sigma : 0.0;
+    return AID_MAX(pixel_variance, 0.5 * sigma * sigma);
+}
+
 /* Each line's own level is noise of a few dozen pixels, which would print stripes on the image;
  * one level for all would leave what the electronics did meanwhile. The window between is that of
  * the least expected error by Stein's estimate (1981, Ann. Statist. 9, 1135):
@@ -139,8 +150,10 @@ static aid_status measure(lines *job, aid_overscan_method method, const char *na
         AID_FAIL(err, AID_ERR_INVALID, "%s: the overscan has no finite pixels", name);
     double line_variance = overscan->noise * overscan->noise / (double)job->across;
     if (method == AID_OVERSCAN_ROW) {
+        double *scratch = job->level + job->count;
+        line_variance = scatter_of_lines(job->level, job->count, line_variance, scratch);
         if (line_variance > 0.0)
-            smooth_lines(job->level, job->count, line_variance, job->level + job->count);
+            smooth_lines(job->level, job->count, line_variance, scratch);
     } else {
         double middle = aid_median_in_place_f64(job->level, job->count), sum = 0.0;
         int32_t kept = 0; /* lines near the median: a mean of them is finer than whole numbers */

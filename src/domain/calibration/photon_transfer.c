@@ -11,40 +11,62 @@ enum { CELL = 32, MOST_CELLS = 1024, MOST_PAIRS = 10 };
 
 /* ---------------------------------------------------------------------------------- one pair */
 
+/* Noise of the difference of two frames, a - ratio b, in cells of 32 x 32 pixels spread over the
+ * frame; of each cell the mean of `a`, NaN: no use. */
+typedef struct pair_cells {
+    int64_t count;
+    double *mean, *variance; /* [count] */
+} pair_cells;
+
 typedef struct pair_job {
     const aid_frame_rows *rows;
     int a, b;
     double ratio;
+    bool by_steps;  /* see take_cell */
     int32_t across; /* cells in a row of them */
     int32_t bands;  /* rows of cells that are looked at, spread over the frame */
-    aid_pair_cells cells;
+    pair_cells cells;
 } pair_job;
+
+/* The difference of two frames in a cell; by steps: what it changes by over two pixels (the same
+ * colour of a mosaic), so that a lamp that flickers while rows are read, or a gradient that turns,
+ * is no noise. */
+static int take_cell(const pair_job *job, const float *a, const float *b, int32_t width,
+                     int32_t rows, float *ret_values, double *ret_sum)
+{
+    int n = 0, apart = job->by_steps ? 2 : 0;
+    *ret_sum = 0.0;
+    for (int32_t y = 0; y < rows; y++)
+        for (int32_t x = apart; x < CELL; x++) {
+            int64_t here = (int64_t)y * width + x, there = here - apart;
+            double value = (double)a[here] - job->ratio * (double)b[here];
+            if (apart)
+                value -= (double)a[there] - job->ratio * (double)b[there];
+            if (!isfinite(value))
+                continue;
+            ret_values[n++] = (float)value;
+            *ret_sum += (double)a[here];
+        }
+    return n;
+}
 
 static void measure_cell(const pair_job *job, const float *a, const float *b, int32_t width,
                          int32_t rows, int64_t slot)
 {
-    float difference[CELL * CELL];
-    double sum = 0.0;
-    int n = 0;
-    for (int32_t y = 0; y < rows; y++)
-        for (int32_t x = 0; x < CELL; x++) {
-            double value = (double)a[(int64_t)y * width + x];
-            double other = (double)b[(int64_t)y * width + x];
-            double d = value - job->ratio * other;
-            if (!isfinite(d))
-                continue;
-            difference[n++] = (float)d;
-            sum += value;
-        }
+    float values[CELL * CELL];
+    double sum;
+    int n = take_cell(job, a, b, width, rows, values, &sum);
     job->cells.mean[slot] = job->cells.variance[slot] = NAN;
     if (n < CELL * CELL / 2)
         return;
-    aid_clipped noise = aid_clipped_stats(difference, n, 4.0);
+    aid_clipped noise = aid_clipped_stats(values, n, 4.0);
     if (noise.count < CELL * CELL / 4)
         return;
+    double variance = noise.sigma * noise.sigma;
     job->cells.mean[slot] = sum / (double)n;
+    /* Steps have no mean to be taken from them, and twice the variance. */
     job->cells.variance[slot] =
-        noise.sigma * noise.sigma * (double)noise.count / (double)(noise.count - 1);
+        job->by_steps ? 0.5 * variance : variance * (double)noise.count / (double)(noise.count - 1);
 }
 
 static aid_status measure_band(void *context, int64_t task, int worker, aid_error *err)
@@ -66,16 +88,15 @@ static aid_status measure_band(void *context, int64_t task, int worker, aid_erro
     return AID_OK;
 }
 
-void aid_pair_cells_done(aid_pair_cells *cells)
+static void cells_done(pair_cells *cells)
 {
     free(cells->mean);
-    *cells = (aid_pair_cells){0};
+    *cells = (pair_cells){0};
 }
 
-aid_status aid_pair_cells_measure(const aid_frame_rows *rows, int a, int b, double ratio,
-                                  aid_pool *pool, aid_pair_cells *ret_cells, aid_error *err)
+static aid_status measure_pair(pair_job job, aid_pool *pool, pair_cells *ret_cells, aid_error *err)
 {
-    pair_job job = {.rows = rows, .a = a, .b = b, .ratio = ratio};
+    const aid_frame_rows *rows = job.rows;
     job.across = rows->width / CELL;
     if (job.across < 1 || rows->height < CELL)
         AID_FAIL(err, AID_ERR_NUMERIC, "%d x %d pixels are too few to measure noise on",
@@ -87,7 +108,7 @@ aid_status aid_pair_cells_measure(const aid_frame_rows *rows, int a, int b, doub
     job.cells.variance = job.cells.mean + job.cells.count;
     aid_status status = aid_pool_run(pool, job.bands, measure_band, &job, err);
     if (status != AID_OK) {
-        aid_pair_cells_done(&job.cells);
+        cells_done(&job.cells);
         return status;
     }
     *ret_cells = job.cells;
@@ -128,14 +149,15 @@ static void middle_of(collection *all, double *ret_value, double *ret_error)
 static aid_status add_noise_pair(const aid_frame_rows *rows, int a, aid_pool *pool, collection *all,
                                  aid_error *err)
 {
-    aid_pair_cells cells = {0};
-    AID_TRY(aid_pair_cells_measure(rows, a, a + 1, 1.0, pool, &cells, err));
+    pair_cells cells = {0};
+    pair_job job = {.rows = rows, .a = a, .b = a + 1, .ratio = 1.0};
+    AID_TRY(measure_pair(job, pool, &cells, err));
     aid_status status = make_room(all, cells.count, err);
     for (int64_t i = 0; status == AID_OK && i < cells.count; i++)
         if (isfinite(cells.variance[i]))
             all->values[all->count++] = 0.5 * cells.variance[i];
     all->pairs++;
-    aid_pair_cells_done(&cells);
+    cells_done(&cells);
     return status;
 }
 
@@ -164,8 +186,9 @@ static aid_status add_gain_pair(const aid_frame_rows *rows, int a, double ratio,
                                 double read_noise_adu, aid_pool *pool, collection *all,
                                 aid_error *err)
 {
-    aid_pair_cells cells = {0};
-    AID_TRY(aid_pair_cells_measure(rows, a, a + 1, ratio, pool, &cells, err));
+    pair_cells cells = {0};
+    pair_job job = {.rows = rows, .a = a, .b = a + 1, .ratio = ratio, .by_steps = true};
+    AID_TRY(measure_pair(job, pool, &cells, err));
     aid_status status = make_room(all, cells.count, err);
     double read_variance = (1.0 + ratio * ratio) * read_noise_adu * read_noise_adu;
     for (int64_t i = 0; status == AID_OK && i < cells.count; i++)
@@ -173,7 +196,7 @@ static aid_status add_gain_pair(const aid_frame_rows *rows, int a, double ratio,
             all->values[all->count++] =
                 (cells.variance[i] - read_variance) / (cells.mean[i] * (1.0 + ratio));
     all->pairs++;
-    aid_pair_cells_done(&cells);
+    cells_done(&cells);
     return status;
 }
 

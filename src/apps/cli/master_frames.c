@@ -1,0 +1,148 @@
+/* Raw frames from files into the store, a few at a time. */
+#include "adapters/fits/fits.h"
+#include "apps/cli/master.h"
+#include "core/base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A frame between its file and the store. */
+typedef struct arrival {
+    bool sound;
+    aid_image image;
+    aid_raw_frame frame;
+    aid_notes *notes;
+} arrival;
+
+typedef struct reading {
+    master_state *state;
+    int first; /* input of task 0 */
+    arrival *arrivals;
+} reading;
+
+static aid_status accept(reading *job, int64_t task, aid_fits_image *file, aid_error *err)
+{
+    master_input *input = &job->state->inputs[job->first + task];
+    arrival *into = &job->arrivals[task];
+    memcpy(input->sha256, file->sha256, sizeof input->sha256);
+    aid_frame_facts facts = aid_frame_facts_from_header(
+        &file->header, input->name, file->image.width, file->image.height, into->notes);
+    AID_TRY(aid_raw_frame_examine(&file->image, &facts, &job->state->making, &into->frame, err));
+    into->image = file->image;
+    file->image = (aid_image){0};
+    into->sound = true;
+    return AID_OK;
+}
+
+/* What is wrong with a file's content is no failure unless --strict. */
+static aid_status read_one(void *context, int64_t task, int worker, aid_error *err)
+{
+    (void)worker;
+    reading *job = context;
+    master_input *input = &job->state->inputs[job->first + task];
+    aid_fits_read_options options = AID_FITS_READ_DEFAULTS;
+    options.skip_companions = true;
+    aid_fits_image file;
+    aid_error why = {0};
+    aid_status status = aid_fits_read(input->path, &options, &file, &why);
+    if (status == AID_ERR_INVALID && !job->state->options->strict) {
+        size_t prefix = strlen(input->path);
+        bool named = !strncmp(why.message, input->path, prefix) && why.message[prefix] == ':';
+        const char *text = named ? why.message + prefix + 1 : why.message;
+        snprintf(input->reason, sizeof input->reason, "%s", text + (*text == ' '));
+        return AID_OK;
+    }
+    if (status != AID_OK) {
+        if (err)
+            *err = why;
+        return status;
+    }
+    status = accept(job, task, &file, err);
+    aid_fits_image_done(&file);
+    return status;
+}
+
+/* What headers say wrong they mostly say in every frame: told once, of the first one. */
+static void merge_notes(master_state *state, const char *name, const aid_notes *more)
+{
+    size_t prefix = strlen(name);
+    for (int i = 0; i < more->count; i++) {
+        const char *text = more->items[i].text;
+        if (!strncmp(text, name, prefix) && text[prefix] == ':')
+            text += prefix;
+        bool known = false;
+        for (int k = 0; k < state->notes.count && !known; k++) {
+            const char *told = strchr(state->notes.items[k].text, ':');
+            known = told && !strcmp(told, text);
+        }
+        if (!known)
+            aid_note_add(&state->notes, more->items[i].stage, "%s", more->items[i].text);
+    }
+}
+
+static aid_status store_one(master_state *state, int index, arrival *from, aid_error *err)
+{
+    master_input *input = &state->inputs[index];
+    aid_error why = {0};
+    if (!from->sound)
+        return AID_OK;
+    merge_notes(state, from->frame.facts.name, from->notes);
+    aid_status status = aid_frame_store_add(state->store, &from->image, NULL, &why);
+    if (status == AID_OK) {
+        input->frame = aid_frame_store_count(state->store) - 1;
+        state->frames[input->frame] = from->frame;
+        from->frame = (aid_raw_frame){0};
+        return AID_OK;
+    }
+    if (status == AID_ERR_INVALID && !state->options->strict) {
+        snprintf(input->reason, sizeof input->reason, "%s", why.message);
+        return AID_OK;
+    }
+    AID_FAIL(err, status, "%s: %s", input->path, why.message);
+}
+
+static aid_status read_batch(reading *job, int count, aid_error *err)
+{
+    aid_status status = aid_pool_run(job->state->pool, count, read_one, job, err);
+    for (int i = 0; i < count; i++) {
+        arrival *from = &job->arrivals[i];
+        if (status == AID_OK)
+            status = store_one(job->state, job->first + i, from, err);
+        aid_image_done(&from->image);
+        aid_raw_frame_done(&from->frame);
+        from->sound = false;
+        from->notes->count = 0;
+    }
+    return status;
+}
+
+static aid_status read_all(master_state *state, arrival *arrivals, int batch, aid_error *err)
+{
+    for (int first = 0; first < state->input_count; first += batch) {
+        reading job = {.state = state, .first = first, .arrivals = arrivals};
+        AID_TRY(read_batch(&job, AID_MIN(batch, state->input_count - first), err));
+    }
+    return AID_OK;
+}
+
+aid_status master_read_frames(master_state *state, aid_error *err)
+{
+    int batch = aid_pool_threads(state->pool);
+    AID_CLEANUP(aid_free_pointer)
+    arrival *arrivals = NULL;
+    AID_CLEANUP(aid_free_pointer)
+    aid_notes *notes = NULL;
+    AID_TRY(aid_new_array((size_t)batch, sizeof *arrivals, "frames", &arrivals, err));
+    AID_TRY(aid_new_array((size_t)batch, sizeof *notes, "notes", &notes, err));
+    for (int i = 0; i < batch; i++)
+        arrivals[i].notes = &notes[i];
+    AID_TRY(read_all(state, arrivals, batch, err));
+    if (aid_frame_store_count(state->store) > 0)
+        return AID_OK;
+    char more[48] = "";
+    if (state->input_count > 1)
+        snprintf(more, sizeof more, " (and %d more)", state->input_count - 1);
+    AID_FAIL(err, AID_ERR_INVALID, "%s: %s%s; no frame is left", state->inputs[0].path,
+             state->inputs[0].reason, more);
+}

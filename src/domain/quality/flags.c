@@ -1,6 +1,7 @@
 /* Names and flags: what one image can say against itself, in units of its own noise, stars and
  * expectation. */
 #include "domain/quality/internal.h"
+#include "domain/quality/series_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -76,5 +77,34 @@ unsigned aid_quality_own_flags(const aid_quality *q)
     unsigned flags = 0;
     for (size_t i = 0; i < AID_COUNT_OF(tests); i++)
         flags |= tests[i].raised ? tests[i].bit : 0u;
+    return flags;
+}
+
+/* Above the group's median by `relative` of it and by five times the scatter. */
+static bool stands_out(double value, const aid_quality_trend *trend, double relative)
+{
+    return value > (1.0 + relative) * trend->median && value > trend->median + 5.0 * trend->scatter;
+}
+
+unsigned aid_quality_flags_in_group(const aid_quality_frame *frame, const aid_quality_group *group)
+{
+    /* What only the yardstick of a lone frame says, a group knows better. */
+    const unsigned relative = AID_QUALITY_HIGH_BACKGROUND | AID_QUALITY_BAD_SEEING;
+    unsigned flags = aid_quality_own_flags(&frame->quality);
+    const aid_quality_trend *trends = group->trends;
+    if (frame->quality.transparency < 0.8)
+        flags |= AID_QUALITY_CLOUDS;
+    if (!frame->rated_by_group)
+        return flags;
+    flags &= ~relative;
+    if (stands_out(frame->metrics[AID_METRIC_BACKGROUND], &trends[AID_METRIC_BACKGROUND], 0.5))
+        flags |= AID_QUALITY_HIGH_BACKGROUND;
+    if (stands_out(frame->metrics[AID_METRIC_SEEING], &trends[AID_METRIC_SEEING], 0.25))
+        flags |= AID_QUALITY_BAD_SEEING;
+    if (frame->metrics[AID_METRIC_ELLIPTICITY] > 0.1 &&
+        stands_out(frame->metrics[AID_METRIC_ELLIPTICITY], &trends[AID_METRIC_ELLIPTICITY], 0.5))
+        flags |= AID_QUALITY_TRAILED;
+    if (frame->metrics[AID_METRIC_DEPTH] > 0.5)
+        flags |= AID_QUALITY_SHALLOW;
     return flags;
 }

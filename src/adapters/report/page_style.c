@@ -242,9 +242,8 @@ static void write_pieces(FILE *out, const char *const *pieces)
         fputs(*pieces, out);
 }
 
-void aid_page_head(const aid_report_page *page)
+void aid_page_head_titled(FILE *out, const char *title, const char *kind)
 {
-    FILE *out = page->out;
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
           "img-src data:; style-src ",
@@ -256,18 +255,28 @@ void aid_page_head(const aid_report_page *page)
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
           "<meta name=\"referrer\" content=\"no-referrer\">\n<title>",
           out);
-    if (page->facts->title)
-        aid_html_text(out, page->facts->title);
-    else
-        aid_html_text(out, page->result->science.name);
-    fputs(" &#183; AstrID report</title>\n<style>", out);
+    aid_html_text(out, title);
+    fputs(" &#183; ", out);
+    fputs(kind, out);
+    fputs("</title>\n<style>", out);
     write_pieces(out, style);
     fputs("</style>\n</head>\n", out);
 }
 
+void aid_page_head(const aid_report_page *page)
+{
+    const char *title = page->facts->title;
+    aid_page_head_titled(page->out, title ? title : page->result->science.name, "AstrID report");
+}
+
+void aid_page_script_to(FILE *out)
+{
+    fputs("<script>", out);
+    write_pieces(out, script);
+    fputs("</script>\n", out);
+}
+
 void aid_page_script(const aid_report_page *page)
 {
-    fputs("<script>", page->out);
-    write_pieces(page->out, script);
-    fputs("</script>\n", page->out);
+    aid_page_script_to(page->out);
 }

@@ -53,6 +53,8 @@ const aid_setting aid_settings[] = {
     TEXT("reference-mask", "FILE", "the same for the reference"),
     TEXT("science-hdu", "HDU", "number (0: primary) or EXTNAME of the image; else the first one"),
     TEXT("reference-hdu", "HDU", "the same of the reference"),
+    TEXT("hdu", "HDU", "number (0: primary) or EXTNAME of every image; else the first one"),
+    TEXT("reference", "FILE", "image that the others are aligned with"),
 
     /* a simulated sky */
     INTEGER("size", "PX", "2048", 64, AID_MAX_IMAGE_SIDE, "width and height of the images"),
@@ -143,6 +145,12 @@ const aid_setting aid_settings[] = {
     TEXT("rejected", "FILE", "table of the rows that are not kept, and why"),
     TEXT("table-hdu", "HDU",
          "number or EXTNAME of the binary table in a FITS file; else the first one"),
+
+    /* what an image is worth */
+    CHOICE("background-estimator", "NAME", "mesh", "mesh|median|mode|clipped",
+           "how the level of the sky is measured"),
+    CHOICE("noise-estimator", "NAME", "mesh", "mesh|mad|clipped|difference|laplacian",
+           "how the noise of the sky is measured"),
 
     /* how the program behaves: cannot change a result */
     {.key = "output", .letter = 'o', .plumbing = true, .kind = AID_SETTING_TEXT,

@@ -72,7 +72,8 @@ unsigned aid_quality_own_flags(const aid_quality *q)
          q->saturation_percentage > 1.0 || (double)q->saturated_stars > 0.1 * detected},
         {AID_QUALITY_COSMIC_RAYS, q->cosmic_ray_percentage > 0.2},
         {AID_QUALITY_MASKED, q->masked_percentage > 10.0},
-        {AID_QUALITY_MISALIGNED, q->alignment_accuracy_px > 0.1 * q->fwhm_px},
+        {AID_QUALITY_MISALIGNED,
+         q->alignment_failed || q->alignment_accuracy_px > 0.1 * q->fwhm_px},
     };
     unsigned flags = 0;
     for (size_t i = 0; i < AID_COUNT_OF(tests); i++)

@@ -44,6 +44,7 @@ typedef struct aid_quality_trend {
     int frames;                /* with a value */
     double median, scatter;    /* 1.4826 MAD about the line */
     double slope, slope_error; /* per hour or per night; NaN for fewer than 3 epochs */
+    double level;              /* of the line at the group's first exposure */
     int outliers;
 } aid_quality_trend;
 

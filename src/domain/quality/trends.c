@@ -136,7 +136,7 @@ static void follow_metric(aid_quality_frame *frames, points *p, int metric,
                           aid_quality_trend *trend)
 {
     trend->frames = p->count;
-    trend->median = trend->scatter = trend->slope = trend->slope_error = NAN;
+    trend->median = trend->scatter = trend->slope = trend->slope_error = trend->level = NAN;
     if (p->count == 0)
         return;
     for (int i = 0; i < p->count; i++)
@@ -150,7 +150,7 @@ static void follow_metric(aid_quality_frame *frames, points *p, int metric,
     double *residuals = p->scratch + p->count;
     for (int i = 0; i < p->count; i++)
         residuals[i] = p->scratch[i];
-    double level = aid_median_in_place_f64(p->scratch, p->count);
+    double level = trend->level = aid_median_in_place_f64(p->scratch, p->count);
     for (int i = 0; i < p->count; i++) {
         residuals[i] -= level;
         p->scratch[i] = residuals[i];

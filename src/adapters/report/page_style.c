@@ -25,6 +25,7 @@ static const char *const style[] = {
     "h1{font-size:26px;margin:2px 0 6px;overflow-wrap:anywhere}"
     "h2{font-size:20px;margin:0 0 4px}h3{font-size:15px;margin:0}.scroll+h3{margin-top:22px}"
     "h3+.scroll{margin-top:8px}.scroll+.scroll{margin-top:12px}.panel+.scroll{margin-top:16px}"
+    ".plots+.scroll{margin-top:20px}"
     "section{margin:40px 0;scroll-margin-top:56px}p{margin:8px 0;max-width:76ch}"
     ".soft,figcaption,.lead{color:var(--soft)}.lead{margin-bottom:16px}"
     "sub{font-size:.72em;line-height:0}sup{font-size:.72em;line-height:0}"

@@ -9,23 +9,24 @@
 
 enum {
     PLOT_HEIGHT = 230,
+    STEPS = 60,       /* of a trend line */
     MAX_NAMED = 5,    /* outliers that are written beside their point */
     MAX_TOUCHED = 600 /* points that tell their name when pointed at */
 };
 
 static const struct {
-    const char *words, *title, *y_label, *y_label_arcsec;
+    const char *words, *title, *y_label;
     int decimals;
     bool from_zero;
 } looks[AID_QUALITY_METRICS] = {
-    [AID_METRIC_SEEING] = {"seeing", "Seeing", "FWHM, px", "FWHM, arcsec", 2, false},
-    [AID_METRIC_BACKGROUND] = {"sky", "Sky", "sky level per second", NULL, 3, false},
-    [AID_METRIC_TRANSPARENCY] = {"transparency", "Transparency", "relative to the clearest", NULL,
-                                 3, false},
-    [AID_METRIC_DEPTH] = {"depth", "Depth lost", "mag, relative to the best", NULL, 2, false},
-    [AID_METRIC_ELLIPTICITY] = {"ellipticity", "Ellipticity", "1 &#8722; b/a", NULL, 3, true},
-    [AID_METRIC_STARS] = {"stars", "Stars", "above 10 &#963;", NULL, 0, true},
-    [AID_METRIC_SCORE] = {"score", "Score", "0 to 1", NULL, 2, true}};
+    [AID_METRIC_SEEING] = {"seeing", "Seeing", "FWHM, px", 2, false},
+    [AID_METRIC_BACKGROUND] = {"sky", "Sky", "sky level, image unit", 3, false},
+    [AID_METRIC_TRANSPARENCY] = {"transparency", "Transparency", "relative to the clearest", 3,
+                                 false},
+    [AID_METRIC_DEPTH] = {"depth", "Depth lost", "mag, relative to the best", 2, false},
+    [AID_METRIC_ELLIPTICITY] = {"ellipticity", "Ellipticity", "1 &#8722; b/a", 3, true},
+    [AID_METRIC_STARS] = {"stars", "Stars", "above 10 &#963;", 0, true},
+    [AID_METRIC_SCORE] = {"score", "Score", "0 to 1", 2, true}};
 
 const char *aid_quality_page_words(aid_quality_metric metric)
 {
@@ -37,6 +38,8 @@ const char *aid_quality_page_unit(aid_quality_metric metric, const aid_quality_g
     switch (metric) {
     case AID_METRIC_SEEING:
         return group->seeing_in_arcsec ? "arcsec" : "px";
+    case AID_METRIC_BACKGROUND:
+        return group->background_per_s ? "/s" : "";
     case AID_METRIC_DEPTH:
         return "mag";
     default:
@@ -113,9 +116,11 @@ static aid_axis value_axis(const series_points *points, const aid_quality_group 
 {
     double low = points->y_low, high = points->y_high;
     double margin = fmax(0.1 * (high - low), 0.02 * fabs(high));
-    const char *label = metric == AID_METRIC_SEEING && group->seeing_in_arcsec
-                            ? looks[metric].y_label_arcsec
-                            : looks[metric].y_label;
+    const char *label = looks[metric].y_label;
+    if (metric == AID_METRIC_SEEING && group->seeing_in_arcsec)
+        label = "FWHM, arcsec";
+    if (metric == AID_METRIC_BACKGROUND && group->background_per_s)
+        label = "sky level per second";
     aid_axis axis = {low - margin, high + margin, false, label};
     if (looks[metric].from_zero)
         axis.low = 0.0;
@@ -134,10 +139,12 @@ static void draw_trend(const aid_plot *plot, const series_points *points,
         aid_plot_horizontal(plot, trend->median, "half");
         return;
     }
-    double ends[2] = {points->x_low, points->x_high}, line[2];
-    for (int k = 0; k < 2; k++)
-        line[k] = trend->level + trend->slope * ends[k];
-    aid_plot_curve(plot, ends, line, 2, "normal");
+    double at[STEPS], line[STEPS]; /* steps, as what leaves the frame is left out whole */
+    for (int k = 0; k < STEPS; k++) {
+        at[k] = points->x_low + (points->x_high - points->x_low) * k / (STEPS - 1);
+        line[k] = trend->level + trend->slope * at[k];
+    }
+    aid_plot_curve(plot, at, line, STEPS, "normal");
 }
 
 /* Points that say which frame they are: by a title under the pointer, and the odd ones in writing.

@@ -63,8 +63,7 @@ static void write_verdict(FILE *out, const aid_quality_report *report, const tot
     }
     fputs(". ", out);
     if (all->flagged)
-        fprintf(out, "%d %s something to say against %s. ", all->flagged,
-                all->flagged == 1 ? "has" : "have", all->flagged == 1 ? "it" : "them");
+        fprintf(out, "%d %s flagged. ", all->flagged, all->flagged == 1 ? "is" : "are");
     else
         fputs("None is flagged. ", out);
     if (report->failure_count) {
@@ -165,9 +164,35 @@ static void write_span(FILE *out, const aid_quality_group *group)
         return;
     fputs(" from ", out);
     write_date(out, group->begin_mjd_utc);
-    fputs("&#8239;UT, over ", out);
+    fputs("&#8239;UT", out);
+    if (!(days > 0.0))
+        return;
+    fputs(", over ", out);
     aid_html_significant(out, group->per_night ? days : 24.0 * days, 3);
     fputs(group->per_night ? " days" : " hours", out);
+}
+
+static void write_outliers(FILE *out, const aid_quality_report *report,
+                           const aid_quality_group *group)
+{
+    bool is_first = true;
+    for (int i = group->first; i <= group->last; i++) {
+        const aid_quality_frame *frame = &report->frames[report->series->order[i]];
+        if (!frame->outlier)
+            continue;
+        fputs(is_first ? "<p>Off the trend: " : "; ", out);
+        aid_html_text(out, frame->name);
+        const char *before = " (";
+        for (int metric = 0; metric < AID_QUALITY_METRICS; metric++)
+            if (frame->outlier >> metric & 1u) {
+                fprintf(out, "%s%s", before, aid_quality_page_words((aid_quality_metric)metric));
+                before = ", ";
+            }
+        fputs(")", out);
+        is_first = false;
+    }
+    if (!is_first)
+        fputs(".</p>\n", out);
 }
 
 static void write_group(FILE *out, const aid_quality_report *report, int index)
@@ -189,6 +214,7 @@ static void write_group(FILE *out, const aid_quality_report *report, int index)
                 "such a camera and exposure would reach.</p>\n",
           out);
     if (group->frames >= AID_QUALITY_GROUP_LEAST) {
+        write_outliers(out, report, group);
         aid_quality_page_plots(out, report, index);
         aid_quality_page_trends(out, group);
     }

@@ -34,7 +34,7 @@ static void write_trend(FILE *out, const aid_quality_group *group, int metric)
 void aid_quality_page_trends(FILE *out, const aid_quality_group *group)
 {
     fprintf(out,
-            "<h3>Trends</h3><div class=\"scroll\"><table><thead><tr><th>what</th><th>unit</th>"
+            "<div class=\"scroll trends\"><table><thead><tr><th>what</th><th>unit</th>"
             "<th class=\"num\">frames</th><th class=\"num\">median</th><th "
             "class=\"num\">scatter</th><th class=\"num\">slope per %s</th><th "
             "class=\"num\">&#177;</th><th></th><th class=\"num\">off the "

@@ -114,10 +114,10 @@ static aid_status write_files(const quality_run *run, const aid_output_folder *f
     return write_report(run, paths[REPORT], err);
 }
 
-static aid_status write_folder(const quality_run *run, const char *path, aid_error *err)
+static aid_status write_folder(quality_run *run, aid_error *err)
 {
-    aid_output_folder *folder;
-    AID_TRY(aid_output_folder_begin(path, file_names, &folder, err));
+    aid_output_folder *folder = run->folder;
+    run->folder = NULL; /* released below */
     aid_status status = write_files(run, folder, err);
     if (status == AID_OK)
         return aid_output_folder_commit(folder, err);
@@ -126,7 +126,16 @@ static aid_status write_folder(const quality_run *run, const char *path, aid_err
     return status;
 }
 
-static aid_status write_output(const quality_run *run, aid_error *err)
+/* What cannot be written is known before the work is done. */
+static aid_status begin_output(quality_run *run, aid_error *err)
+{
+    const char *path = run->options->output;
+    return !path || is_table_name(path)
+               ? AID_OK
+               : aid_output_folder_begin(path, file_names, &run->folder, err);
+}
+
+static aid_status write_output(quality_run *run, aid_error *err)
 {
     const char *path = run->options->output;
     AID_CLEANUP(aid_table_done)
@@ -134,7 +143,7 @@ static aid_status write_output(const quality_run *run, aid_error *err)
     if (!path)
         return AID_OK;
     if (!is_table_name(path))
-        return write_folder(run, path, err);
+        return write_folder(run, err);
     AID_TRY(quality_image_table(run, &table, err));
     return aid_table_write(&table, path, err);
 }
@@ -170,6 +179,7 @@ static aid_status tell_of_failures(const quality_run *run, aid_error *err)
 
 static aid_status work(quality_run *run, aid_error *err)
 {
+    AID_TRY(begin_output(run, err));
     AID_TRY(quality_measure(run, err));
     if (run->frame_count > 0)
         AID_TRY(write_output(run, err));
@@ -189,6 +199,7 @@ static void run_free(quality_run *run)
         free(run->images[i].notes);
     free(run->images);
     free(run->frames);
+    aid_output_folder_abandon(run->folder);
     aid_quality_series_done(&run->series);
     aid_exposure_done(&run->reference);
     aid_pool_free(run->pool);

@@ -4,6 +4,7 @@
 
 #include "adapters/tables/table.h"
 #include "apps/common/command.h"
+#include "apps/common/output_folder.h"
 #include "domain/quality/series.h"
 
 typedef struct quality_options {
@@ -31,6 +32,7 @@ typedef struct quality_run {
     aid_quality_series series;
     aid_notes notes; /* on the series */
     aid_pool *pool;
+    aid_output_folder *folder; /* of the results; NULL: none, or a table */
 } quality_run;
 
 /* Reads, prepares and assesses every image, several at a time as far as the memory goes. An image

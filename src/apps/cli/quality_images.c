@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Of preparation at its height, the pixels that were read included. */
-static const double bytes_a_pixel = 40.0;
+static const double bytes_a_pixel = 24.0;
 
 /* ------------------------------------------------------------------------------------ the memory
  */

@@ -222,10 +222,11 @@ static const aid_column trend_columns[T_COLUMNS] = {
 
 const char *quality_metric_unit(aid_quality_metric metric, const aid_quality_group *group)
 {
-    static const char *const units[] = {
-        [AID_METRIC_SEEING] = "px", [AID_METRIC_BACKGROUND] = "unit/s", [AID_METRIC_DEPTH] = "mag"};
+    static const char *const units[] = {[AID_METRIC_SEEING] = "px", [AID_METRIC_DEPTH] = "mag"};
     if (metric == AID_METRIC_SEEING && group->seeing_in_arcsec)
         return "arcsec";
+    if (metric == AID_METRIC_BACKGROUND && group->background_per_s)
+        return "unit/s";
     return (size_t)metric < AID_COUNT_OF(units) && units[metric] ? units[metric] : "";
 }
 

@@ -50,6 +50,9 @@ unsigned aid_quality_own_flags(const aid_quality *q)
     double sky_variance = q->background_level / q->gain;
     double known_variance = sky_variance + read_noise * read_noise / (q->gain * q->gain);
     double variance = q->noise_level * q->noise_level;
+    /* Without zero point and scale the sky that is expected is a guess to within a few times. */
+    bool calibrated = isfinite(q->zero_point) && isfinite(q->pixel_scale_arcsec);
+    double excess = calibrated ? 2.5 : 5.0;
     double detected = (double)AID_MAX(q->stars, 1);
     const struct {
         unsigned bit;
@@ -57,7 +60,7 @@ unsigned aid_quality_own_flags(const aid_quality *q)
     } tests[] = {
         /* the limit is a magnitude off, and mostly because of noise that the sky's light makes */
         {AID_QUALITY_HIGH_BACKGROUND,
-         q->noise_level > 2.5 * q->expected_noise && sky_variance > 0.5 * variance},
+         q->noise_level > excess * q->expected_noise && sky_variance > 0.5 * variance},
         /* more than light and read noise explain: pick-up, a pattern, dark current */
         {AID_QUALITY_HIGH_NOISE, q->background_level > 0.0 && variance > 2.25 * known_variance},
         {AID_QUALITY_BAD_SEEING, q->fwhm_px > 2.0 * q->expected_fwhm_px},

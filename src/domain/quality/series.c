@@ -129,6 +129,9 @@ static void begin_groups(aid_quality_frame *frames, aid_quality_series *series)
         group->per_night = group->end_mjd_utc - group->begin_mjd_utc > 1.0;
         group->seeing_in_arcsec =
             group->seeing_in_arcsec && frame->quality.pixel_scale_arcsec > 0.0;
+        double first_s = frames[series->order[group->first]].quality.exposure_s;
+        if (fabs(frame->quality.exposure_s - first_s) > 0.01 * first_s)
+            group->background_per_s = true;
         frame->group = series->group_count - 1;
     }
 }
@@ -171,14 +174,15 @@ static aid_status find_best(const aid_quality_frame *frames, const int *order,
 static void set_metrics(aid_quality_frame *frame, const aid_quality_group *group)
 {
     const aid_quality *quality = &frame->quality;
-    double time = quality->exposure_s > 0.0 ? quality->exposure_s : 1.0;
+    double time = group->background_per_s ? quality->exposure_s : 1.0;
+    bool one_field = group->fields == 1 && frame->field == 0;
     double *metrics = frame->metrics;
     metrics[AID_METRIC_SEEING] = group->seeing_in_arcsec ? quality->fwhm_arcsec : quality->fwhm_px;
     metrics[AID_METRIC_BACKGROUND] = quality->background_level / time;
     metrics[AID_METRIC_TRANSPARENCY] = quality->transparency;
     metrics[AID_METRIC_DEPTH] = 2.5 * log10(rate_of(quality) / group->best_rate);
     metrics[AID_METRIC_ELLIPTICITY] = quality->ellipticity;
-    metrics[AID_METRIC_STARS] = (double)quality->stars;
+    metrics[AID_METRIC_STARS] = one_field ? (double)quality->stars : NAN;
     metrics[AID_METRIC_SCORE] = quality->overall_quality_score;
 }
 

@@ -8,11 +8,11 @@
 /* What is followed over time. */
 typedef enum aid_quality_metric {
     AID_METRIC_SEEING,       /* FWHM, arcsec where the whole group has a scale, else px */
-    AID_METRIC_BACKGROUND,   /* level / exposure time where known */
+    AID_METRIC_BACKGROUND,   /* level, image unit; per second where exposure times differ */
     AID_METRIC_TRANSPARENCY, /* 1: as clear as the clearest of the same field */
     AID_METRIC_DEPTH,        /* mag by which the limit is brighter than the group's best */
     AID_METRIC_ELLIPTICITY,
-    AID_METRIC_STARS,
+    AID_METRIC_STARS, /* where the whole group shows one field */
     AID_METRIC_SCORE,
     AID_QUALITY_METRICS
 } aid_quality_metric;
@@ -55,6 +55,7 @@ typedef struct aid_quality_group { /* one instrument and filter */
     double begin_mjd_utc, end_mjd_utc; /* NaN: no frame has a time */
     bool per_night;                    /* slopes: the group spans more than a day */
     bool seeing_in_arcsec;
+    bool background_per_s; /* exposure times differ, so that levels are divided by them */
     double best_rate; /* limiting flux at 1 s and transparency 1; NaN: too few frames to tell */
     aid_quality_trend trends[AID_QUALITY_METRICS];
 } aid_quality_group;

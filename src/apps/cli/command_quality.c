@@ -26,7 +26,7 @@ static const aid_setting_use uses[] = {
      .help = "pixel value from which an image is saturated; else from its header"},
     {AID_FIELD("zero-point", quality_options, zero_point),
      .help = "magnitude of one unit of the images; else from their headers"},
-    {AID_FIELD("hdu", quality_options, hdu)},
+    {AID_FIELD("science-hdu", quality_options, hdu)},
     {AID_FIELD("memory", quality_options, memory)},
     AID_COMMON_USES(quality_options),
 };

@@ -9,7 +9,8 @@
 
 typedef struct quality_options {
     int background_estimator, noise_estimator;
-    double gain, saturation, zero_point, memory;
+    double gain, saturation, zero_point;
+    int64_t memory;
     const char *hdu, *reference, *reference_hdu;
     const char *output;
     aid_common_options common;

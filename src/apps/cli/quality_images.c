@@ -24,19 +24,6 @@ typedef struct memory_gate {
     double budget, taken; /* bytes */
 } memory_gate;
 
-static double free_bytes(void)
-{
-    double kilobytes = 0.0;
-    char line[128];
-    FILE *file = fopen("/proc/meminfo", "r");
-    while (file && kilobytes <= 0.0 && fgets(line, sizeof line, file))
-        if (!strncmp(line, "MemAvailable:", 13))
-            kilobytes = strtod(line + 13, NULL);
-    if (file)
-        fclose(file);
-    return kilobytes > 0.0 ? 1024.0 * kilobytes : 4e9;
-}
-
 static void gate_enter(memory_gate *gate, double bytes)
 {
     pthread_mutex_lock(&gate->lock);

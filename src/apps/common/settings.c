@@ -53,7 +53,6 @@ const aid_setting aid_settings[] = {
     TEXT("reference-mask", "FILE", "the same for the reference"),
     TEXT("science-hdu", "HDU", "number (0: primary) or EXTNAME of the image; else the first one"),
     TEXT("reference-hdu", "HDU", "the same of the reference"),
-    TEXT("hdu", "HDU", "number (0: primary) or EXTNAME of every image; else the first one"),
     TEXT("reference", "FILE", "image that the others are aligned with"),
 
     /* a simulated sky */

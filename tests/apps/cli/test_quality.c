@@ -171,7 +171,7 @@ TEST(results_are_the_same_bytes_at_one_and_two_threads_and_in_little_memory)
     char words[256];
     snprintf(words, sizeof words, "%s --threads 1 -o one", images);
     CHECK_EQUAL(astrid(words), 0);
-    snprintf(words, sizeof words, "%s --threads 2 --memory 1 -o two", images);
+    snprintf(words, sizeof words, "%s --threads 2 --memory 64 -o two", images);
     CHECK_EQUAL(astrid(words), 0);
     snprintf(words, sizeof words, "%s --threads 7 -o seven", images); /* more than images */
     CHECK_EQUAL(astrid(words), 0);

@@ -230,8 +230,7 @@ aid_status quality_measure(quality_run *run, aid_error *err)
 {
     measurement job = {.run = run, .bar = isatty(STDERR_FILENO)};
     job.gate = (memory_gate){.lock = PTHREAD_MUTEX_INITIALIZER, .freed = PTHREAD_COND_INITIALIZER};
-    job.gate.budget =
-        isfinite(run->options->memory) ? 1048576.0 * run->options->memory : 0.5 * free_bytes();
+    job.gate.budget = 1048576.0 * (double)run->options->memory;
     AID_TRY(read_reference(&job, err));
     AID_TRY(aid_new_array((size_t)run->count, sizeof *job.slots, "frames", &job.slots, err));
     aid_status status = measure_all(&job, err);

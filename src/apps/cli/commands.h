@@ -7,10 +7,10 @@
 extern const aid_command aid_command_run;
 extern const aid_command aid_command_align;
 extern const aid_command aid_command_simulate;
+extern const aid_command aid_command_preprocess;
 extern const aid_command aid_command_compare;
 extern const aid_command aid_command_photometry;
 extern const aid_command aid_command_filter;
 extern const aid_command aid_command_master;
-extern const aid_command aid_command_quality;
 
 #endif

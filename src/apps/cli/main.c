@@ -16,11 +16,11 @@ static const aid_command *const commands[] = {
     &aid_command_run,
     &aid_command_align,
     &aid_command_simulate,
+    &aid_command_preprocess,
     &aid_command_compare,
     &aid_command_photometry,
     &aid_command_filter,
     &aid_command_master,
-    &aid_command_quality,
 };
 /* clang-format on */
 

@@ -53,7 +53,16 @@ const aid_setting aid_settings[] = {
     TEXT("reference-mask", "FILE", "the same for the reference"),
     TEXT("science-hdu", "HDU", "number (0: primary) or EXTNAME of the image; else the first one"),
     TEXT("reference-hdu", "HDU", "the same of the reference"),
+
     TEXT("reference", "FILE", "image that the others are aligned with"),
+
+    /* a night of raw frames */
+    {.key = "stages", .kind = AID_SETTING_TEXT, .unit = "LIST",
+     .fallback = "bias,dark,flat,cosmic-rays,quality,align",
+     .help = "what is done, with commas between; stack as well, or none"},
+    TEXT("flats", "PATTERN", "files or objects of that name are flats, whatever headers say"),
+    NUMBER("read-noise", "E", NULL, 0, 1e6, "electrons rms; else from header, camera or bias"),
+    {.key = "electrons", .kind = AID_SETTING_FLAG, .help = "results in electrons, not in ADU"},
 
     /* a simulated sky */
     INTEGER("size", "PX", "2048", 64, AID_MAX_IMAGE_SIDE, "width and height of the images"),
@@ -145,13 +154,9 @@ const aid_setting aid_settings[] = {
     TEXT("table-hdu", "HDU",
          "number or EXTNAME of the binary table in a FITS file; else the first one"),
 
-    /* what an image is worth */
-    CHOICE("background-estimator", "NAME", "mesh", "mesh|median|mode|clipped",
-           "how the level of the sky is measured"),
-    CHOICE("noise-estimator", "NAME", "mesh", "mesh|mad|clipped|difference|laplacian",
-           "how the noise of the sky is measured"),
-
     /* how the program behaves: cannot change a result */
+    {.key = "dry-run", .plumbing = true, .kind = AID_SETTING_FLAG,
+     .help = "say what would be done, and do nothing"},
     {.key = "output", .letter = 'o', .plumbing = true, .kind = AID_SETTING_TEXT,
      .unit = "FOLDER", .help = "where the results go"},
     {.key = "threads", .plumbing = true, .kind = AID_SETTING_INTEGER, .unit = "N", .low = 1,

@@ -20,6 +20,9 @@ typedef struct aid_report_page {
 /* page_style.c: <head> with the policy that forbids everything but our own style and script. */
 void aid_page_head(const aid_report_page *page);
 void aid_page_script(const aid_report_page *page);
+/* The same for other pages; `kind` is a constant of ours that comes after the title. */
+void aid_page_head_titled(FILE *out, const char *title, const char *kind);
+void aid_page_script_to(FILE *out);
 
 /* page_summary.c: what was found and whether to believe it; the three images. */
 void aid_page_summary(const aid_report_page *page);

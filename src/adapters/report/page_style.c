@@ -25,6 +25,7 @@ static const char *const style[] = {
     "h1{font-size:26px;margin:2px 0 6px;overflow-wrap:anywhere}"
     "h2{font-size:20px;margin:0 0 4px}h3{font-size:15px;margin:0}.scroll+h3{margin-top:22px}"
     "h3+.scroll{margin-top:8px}.scroll+.scroll{margin-top:12px}.panel+.scroll{margin-top:16px}"
+    ".plots+.scroll{margin-top:20px}"
     "section{margin:40px 0;scroll-margin-top:56px}p{margin:8px 0;max-width:76ch}"
     ".soft,figcaption,.lead{color:var(--soft)}.lead{margin-bottom:16px}"
     "sub{font-size:.72em;line-height:0}sup{font-size:.72em;line-height:0}"
@@ -242,9 +243,8 @@ static void write_pieces(FILE *out, const char *const *pieces)
         fputs(*pieces, out);
 }
 
-void aid_page_head(const aid_report_page *page)
+void aid_page_head_titled(FILE *out, const char *title, const char *kind)
 {
-    FILE *out = page->out;
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
           "img-src data:; style-src ",
@@ -256,18 +256,28 @@ void aid_page_head(const aid_report_page *page)
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
           "<meta name=\"referrer\" content=\"no-referrer\">\n<title>",
           out);
-    if (page->facts->title)
-        aid_html_text(out, page->facts->title);
-    else
-        aid_html_text(out, page->result->science.name);
-    fputs(" &#183; AstrID report</title>\n<style>", out);
+    aid_html_text(out, title);
+    fputs(" &#183; ", out);
+    fputs(kind, out);
+    fputs("</title>\n<style>", out);
     write_pieces(out, style);
     fputs("</style>\n</head>\n", out);
 }
 
+void aid_page_head(const aid_report_page *page)
+{
+    const char *title = page->facts->title;
+    aid_page_head_titled(page->out, title ? title : page->result->science.name, "AstrID report");
+}
+
+void aid_page_script_to(FILE *out)
+{
+    fputs("<script>", out);
+    write_pieces(out, script);
+    fputs("</script>\n", out);
+}
+
 void aid_page_script(const aid_report_page *page)
 {
-    fputs("<script>", page->out);
-    write_pieces(page->out, script);
-    fputs("</script>\n", page->out);
+    aid_page_script_to(page->out);
 }

@@ -12,5 +12,6 @@ extern const aid_command aid_command_compare;
 extern const aid_command aid_command_photometry;
 extern const aid_command aid_command_filter;
 extern const aid_command aid_command_master;
+extern const aid_command aid_command_quality;
 
 #endif

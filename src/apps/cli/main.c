@@ -21,6 +21,7 @@ static const aid_command *const commands[] = {
     &aid_command_photometry,
     &aid_command_filter,
     &aid_command_master,
+    &aid_command_quality,
 };
 /* clang-format on */
 

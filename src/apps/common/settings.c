@@ -154,6 +154,12 @@ const aid_setting aid_settings[] = {
     TEXT("table-hdu", "HDU",
          "number or EXTNAME of the binary table in a FITS file; else the first one"),
 
+    /* what an image is worth */
+    CHOICE("background-estimator", "NAME", "mesh", "mesh|median|mode|clipped",
+           "how the level of the sky is measured"),
+    CHOICE("noise-estimator", "NAME", "mesh", "mesh|mad|clipped|difference|laplacian",
+           "how the noise of the sky is measured"),
+
     /* how the program behaves: cannot change a result */
     {.key = "dry-run", .plumbing = true, .kind = AID_SETTING_FLAG,
      .help = "say what would be done, and do nothing"},

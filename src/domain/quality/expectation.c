@@ -49,15 +49,15 @@ static double read_noise_of(const aid_header *header)
     return camera ? camera->read_noise : NAN;
 }
 
+const char *const aid_quality_filter_keywords[] = {"FILTER",  "FILTNAM", "FILTNAME",
+                                                   "FILTER1", "FILTER2", NULL};
+
 static const char *filter_of(const aid_header *header)
 {
-    static const char *const keywords[] = {"FILTER", "FILTNAM", "FILTER1", "FILTER2", "FILTNAME"};
-    for (size_t i = 0; i < AID_COUNT_OF(keywords); i++) {
-        const char *text = aid_header_text(header, keywords[i]);
-        if (text && *text)
-            return text;
-    }
-    return NULL;
+    const char *text = NULL;
+    for (int i = 0; aid_quality_filter_keywords[i] && !(text && *text); i++)
+        text = aid_header_text(header, aid_quality_filter_keywords[i]);
+    return text;
 }
 
 static double scale_of(const aid_exposure *exposure)

@@ -37,6 +37,7 @@ AID_MUST_USE aid_status aid_quality_count_masked(const aid_exposure *exposure, a
                                                  aid_error *err);
 
 /* expectation.c: gain, read noise, scale, zero point, time, and from them expected_flux. */
+extern const char *const aid_quality_filter_keywords[]; /* NULL-terminated */
 void aid_quality_expect(const aid_exposure *exposure, aid_quality *quality, aid_notes *notes);
 
 /* flags.c: what one image alone can tell. */

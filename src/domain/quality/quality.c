@@ -55,6 +55,7 @@ aid_status aid_quality_assess(const aid_exposure *exposure, const aid_quality_op
     AID_TRY(aid_quality_measure_flatness(exposure, pool, &quality, err));
     aid_quality_expect(exposure, &quality, notes);
     aid_quality_score(&quality, quality.expected_flux);
+    quality.alignment_failed = options->alignment_failed;
     quality.flags = aid_quality_own_flags(&quality);
     if (isnan(quality.fwhm_px))
         aid_note_add(notes, AID_QUALITY_STAGE,

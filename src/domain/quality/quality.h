@@ -81,9 +81,10 @@ typedef struct aid_quality {
     double expected_flux;               /* the limit of a good frame of this camera and exposure, */
     double expected_noise, expected_fwhm_px; /* which would have these */
     double alignment_accuracy_px;            /* rms per axis against a reference; NaN: none given */
-    double transparency;                     /* relative to the others of a set; NaN: not known */
-    double depth_loss_mag;                   /* limiting flux against what it is scored by, >= 0 */
-    double overall_quality_score;            /* 0..1 */
+    bool alignment_failed;
+    double transparency;          /* relative to the others of a set; NaN: not known */
+    double depth_loss_mag;        /* limiting flux against what it is scored by, >= 0 */
+    double overall_quality_score; /* 0..1 */
     aid_quality_class class;
     unsigned flags; /* AID_QUALITY_* */
 
@@ -98,6 +99,7 @@ typedef struct aid_quality_options {
     aid_quality_background background_estimator;
     aid_quality_noise noise_estimator;
     double alignment_rms_px; /* aid_registration's rms_px, where the caller has registered; NaN */
+    bool alignment_failed;   /* the caller tried, and it was refused */
 } aid_quality_options;
 #define AID_QUALITY_DEFAULTS                                                                       \
     (aid_quality_options)                                                                          \

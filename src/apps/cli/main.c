@@ -22,6 +22,7 @@ static const aid_command *const commands[] = {
     &aid_command_filter,
     &aid_command_master,
     &aid_command_quality,
+    &aid_command_extract,
 };
 /* clang-format on */
 

@@ -77,7 +77,8 @@ static void set_unset(const aid_setting *setting, void *field)
 
 static const char *fallback_of(const aid_setting_use *use, const aid_setting *setting)
 {
-    return use->fallback ? use->fallback : setting->fallback;
+    const char *text = use->fallback ? use->fallback : setting->fallback;
+    return text && *text ? text : NULL;
 }
 
 static aid_status take_defaults(command_reading *reading, aid_error *err)

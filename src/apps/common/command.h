@@ -12,7 +12,7 @@ typedef struct aid_setting_use {
     const char *key;
     size_t offset;
     aid_setting_kind kind; /* of the field: has to be that of the setting */
-    const char *fallback;  /* NULL: the setting's own */
+    const char *fallback;  /* NULL: the setting's own; "": unset, whatever the setting says */
     const char *help;      /* NULL: the setting's own */
 } aid_setting_use;
 

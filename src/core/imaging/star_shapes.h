@@ -1,4 +1,4 @@
-/* Private to this folder: what is measured on one star's pixels once its place is roughly known. */
+/* What is measured on one star's pixels once its place is roughly known. */
 #ifndef AID_CORE_IMAGING_STAR_SHAPES_H
 #define AID_CORE_IMAGING_STAR_SHAPES_H
 

@@ -21,8 +21,8 @@ enum {                                    /* aid_source.flags */
        AID_SOURCE_APERTURE_BAD = 1 << 7,  /* no sound pixel in the aperture: its flux is NaN */
        AID_SOURCE_ANNULUS_POOR = 1 << 8,  /* too few sound pixels in the annulus: no local level */
        AID_SOURCE_NO_KRON = 1 << 9,       /* the Kron radius is not determined: the least is used */
-       AID_SOURCE_NO_WINDOW = 1 << 10, /* no windowed position: x_win, y_win are the barycentre */
-       AID_SOURCE_SINGULAR = 1 << 11,  /* one pixel or one line: its shape is that of a pixel */
+       AID_SOURCE_NO_WINDOW = 1 << 10,    /* no windowed position: x_win, y_win are the peak's */
+       AID_SOURCE_SINGULAR = 1 << 11,     /* one pixel or one line: its shape is that of a pixel */
        AID_SOURCE_DEBLEND_LIMIT = 1 << 12, /* more pieces than could be told apart */
        AID_SOURCE_NO_PSF_FIT = 1 << 13,    /* the PSF fit did not converge or had no pixels */
        AID_SOURCE_OUTSIDE = 1 << 14,       /* a position asked for that is not on the image */

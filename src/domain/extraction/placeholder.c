@@ -1,2 +1,0 @@
-/* Until the first file of this module. */
-typedef int aid_placeholder;

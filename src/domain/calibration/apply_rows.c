@@ -60,7 +60,7 @@ AID_HOT static void divide(float *restrict image, float *restrict variance,
                            float least, int32_t count)
 {
     for (int32_t i = 0; i < count; i++) {
-        float f = flat[i] >= least ? flat[i] : NAN;
+        float f = flat[i] >= least && flat[i] <= FLT_MAX ? flat[i] : NAN;
         float known = is_finite(flat_variance[i]) ? flat_variance[i] : 0.0f;
         image[i] /= f;
         variance[i] = (variance[i] + image[i] * image[i] * known) / (f * f);

@@ -9,6 +9,7 @@ extern const aid_command aid_command_align;
 extern const aid_command aid_command_simulate;
 extern const aid_command aid_command_preprocess;
 extern const aid_command aid_command_compare;
+extern const aid_command aid_command_calibrate;
 extern const aid_command aid_command_photometry;
 extern const aid_command aid_command_filter;
 extern const aid_command aid_command_master;

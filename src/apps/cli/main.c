@@ -18,6 +18,7 @@ static const aid_command *const commands[] = {
     &aid_command_simulate,
     &aid_command_preprocess,
     &aid_command_compare,
+    &aid_command_calibrate,
     &aid_command_photometry,
     &aid_command_filter,
     &aid_command_master,

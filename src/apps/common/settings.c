@@ -107,6 +107,16 @@ const aid_setting aid_settings[] = {
     NUMBER("valid-days", "DAYS", NULL, 0.001, 36525, "how long the master is good for"),
     {.key = "strict", .kind = AID_SETTING_FLAG,
      .help = "fail where a frame would be left out"},
+    TEXT("flat", "FILE", "master flat"),
+    TEXT("masters", "FOLDER", "choose the best masters for each frame out of this folder"),
+    NUMBER("temperature-tolerance", "C", "2", 0, 100,
+           "by how much the detector of a dark may have been warmer or colder"),
+    CHOICE("clean-cosmic-rays", "HOW", "mask", "mask|clean|none",
+           "mask pixels that were struck, fill them as well, or do not look for them"),
+    NUMBER("cosmic-ray-threshold", "SIGMA", "4", 1, 1000,
+           "least significance of the Laplacian of a hit"),
+    {.key = "electrons", .kind = AID_SETTING_FLAG, .help = "results in electrons, not in ADU"},
+    NUMBER("read-noise", "E", NULL, 0, 1e6, "electrons rms; else from header, camera or bias"),
 
     /* a comparison */
     NUMBER("radius", "PX", "2.5", 0.01, 100, "how far apart two positions of one source may lie"),

@@ -115,8 +115,6 @@ const aid_setting aid_settings[] = {
            "mask pixels that were struck, fill them as well, or do not look for them"),
     NUMBER("cosmic-ray-threshold", "SIGMA", "4", 1, 1000,
            "least significance of the Laplacian of a hit"),
-    {.key = "electrons", .kind = AID_SETTING_FLAG, .help = "results in electrons, not in ADU"},
-    NUMBER("read-noise", "E", NULL, 0, 1e6, "electrons rms; else from header, camera or bias"),
 
     /* a comparison */
     NUMBER("radius", "PX", "2.5", 0.01, 100, "how far apart two positions of one source may lie"),

@@ -61,7 +61,10 @@ static aid_status prepare(photometry_job *job, const char *path, opened *image, 
     AID_TRY(aid_prepare_exposure(&input, &options, job->pool, &job->notes, &image->exposure, err));
     image->input.frame = aid_photometry_frame_of(&image->exposure);
     image->input.zero_point = image->exposure.zero_point;
-    return AID_OK;
+    if (image->exposure.psf.terms == 0)
+        return AID_OK;
+    return aid_measure_psf_scale(&image->input.frame, &image->exposure.stars, job->pool,
+                                 &job->notes, &image->input.frame.psf_scale, NULL, err);
 }
 
 /* ------------------------------------------------------------------------------- a difference */

@@ -51,6 +51,11 @@ double aid_photometry_inverse_gain(const aid_photometry_frame *frame)
     return frame->gain > 0.0 && isfinite(frame->gain) ? 1.0 / frame->gain : 0.0;
 }
 
+double aid_photometry_scale(const aid_photometry_frame *frame)
+{
+    return frame->psf_scale > 0.0 ? frame->psf_scale : 1.0;
+}
+
 double aid_photometry_noise_at(const aid_photometry_frame *frame, double x, double y)
 {
     return aid_photometry_has_noise(frame) ? aid_mesh_at(frame->noise, x, y) : NAN;

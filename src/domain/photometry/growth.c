@@ -180,20 +180,24 @@ aid_status aid_measure_growth_curve(const aid_photometry_frame *frame, const aid
     return status;
 }
 
+/* Cubic between radii, which are apart by equal ratios; the errors linear. */
 double aid_aperture_correction(const aid_growth_curve *curve, double radius_px, double *ret_error)
 {
     double fraction = NAN, error = NAN;
-    for (int i = 0; i + 1 < curve->count; i++) {
-        double from = curve->radius_px[i], to = curve->radius_px[i + 1];
-        if (radius_px >= from && radius_px <= to) {
-            double t = (radius_px - from) / (to - from);
-            fraction = (1.0 - t) * curve->fraction[i] + t * curve->fraction[i + 1];
-            error = (1.0 - t) * curve->error[i] + t * curve->error[i + 1];
-        }
-    }
-    if (curve->count > 0 && radius_px > curve->radius_px[curve->count - 1]) {
+    int last = curve->count - 1;
+    if (curve->count > 1 && radius_px >= curve->radius_px[last]) {
         fraction = 1.0;
         error = 0.0;
+    } else if (curve->count > 1 && radius_px >= curve->radius_px[0]) {
+        double ratio = curve->radius_px[1] / curve->radius_px[0];
+        double at = AID_MIN(log(radius_px / curve->radius_px[0]) / log(ratio), last - 1e-9);
+        int i = (int)at;
+        double t = at - i;
+        const double *f = curve->fraction, p = f[AID_MAX(i - 1, 0)], q = f[AID_MIN(i + 2, last)];
+        double slope = 0.5 * (f[i + 1] - p), next_slope = 0.5 * (q - f[i]), rise = f[i + 1] - f[i];
+        fraction = f[i] + t * (slope + t * (3.0 * rise - 2.0 * slope - next_slope +
+                                            t * (slope + next_slope - 2.0 * rise)));
+        error = (1.0 - t) * curve->error[i] + t * curve->error[i + 1];
     }
     if (ret_error)
         *ret_error = error / (fraction * fraction);

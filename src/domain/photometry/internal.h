@@ -15,6 +15,8 @@ bool aid_photometry_has_noise(const aid_photometry_frame *frame);
 bool aid_photometry_has_psf(const aid_photometry_frame *frame);
 /* 1/gain, 0 where the photons are no noise. */
 double aid_photometry_inverse_gain(const aid_photometry_frame *frame);
+/* What fluxes by the PSF are multiplied by. */
+double aid_photometry_scale(const aid_photometry_frame *frame);
 /* Sky rms at a position; NaN where it is unknown. */
 double aid_photometry_noise_at(const aid_photometry_frame *frame, double x, double y);
 bool aid_photometry_on_image(const aid_image *image, double x, double y);

@@ -93,5 +93,9 @@ aid_psf_flux aid_optimal_flux_at(const aid_photometry_frame *frame, double x, do
         flux.chi2 =
             reduced_chi2(&stamp, values, flux.flux, usable_variance(frame, x, y), inverse_gain);
     }
+    double scale = aid_photometry_scale(frame);
+    flux.flux *= scale;
+    flux.flux_err *= scale;
+    flux.null_err *= scale;
     return flux;
 }

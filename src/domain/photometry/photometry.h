@@ -23,6 +23,8 @@ typedef struct aid_photometry_frame {
     double gain;                /* e-/unit; not positive or infinite: no photon noise */
     const aid_psf *psf;         /* NULL or terms == 0: none */
     const aid_image *psf_stamp; /* where `psf` is none: the PSF everywhere, odd sides, unit sum */
+    double psf_scale;           /* fluxes by the PSF are multiplied by it; 0: by nothing. See
+                                 * aid_measure_psf_scale */
     const int32_t *segments;    /* [height][width], stride == width: which source a pixel belongs
                                  * to, 0 sky; NULL: unknown */
 } aid_photometry_frame;
@@ -190,6 +192,15 @@ AID_MUST_USE aid_status aid_psf_photometry(const aid_photometry_frame *frame,
                                            const aid_psf_target *targets, int count,
                                            const aid_psf_fit_options *options, aid_pool *pool,
                                            aid_psf_flux *ret_fluxes, aid_error *err);
+
+/* What a flux by the PSF has to be multiplied by to be all of a star's light: from growth curves of
+ * bright stars, their neighbours subtracted, up to the radius from which on nothing significant is
+ * added. A PSF that was built in a crowded field has wings of its stars' neighbours, of up to a
+ * percent. 1 where the stars cannot tell, with a note; ret_error (may be NULL) is 0 then. */
+AID_MUST_USE aid_status aid_measure_psf_scale(const aid_photometry_frame *frame,
+                                              const aid_stars *stars, aid_pool *pool,
+                                              aid_notes *notes, double *ret_scale,
+                                              double *ret_error, aid_error *err);
 
 /* One lone source at a fixed position with the weights of faint ones, the PSF over the sky's
  * variance (Naylor 1998): linear in the pixels, so that fluxes of frames may be averaged. NaN where

@@ -32,6 +32,7 @@ static aid_status guess_some(void *context, int64_t task, int worker, aid_error 
         psf_fit_star *star = &job->stars[i];
         if (star->there && !isfinite(star->flux))
             star->flux = aid_optimal_flux_at(job->frame, star->x, star->y).flux;
+        star->flux /= aid_photometry_scale(job->frame);
         if (!isfinite(star->flux))
             star->flux = 0.0;
     }
@@ -294,6 +295,12 @@ aid_status aid_psf_photometry(const aid_photometry_frame *frame, const aid_psf_t
     aid_status status = prepare(&job, targets, pool, err);
     if (status == AID_OK)
         status = run_rounds(&job, pool, err);
+    double scale = aid_photometry_scale(frame);
+    for (int i = 0; i < count && status == AID_OK; i++) {
+        ret_fluxes[i].flux *= scale;
+        ret_fluxes[i].flux_err *= scale;
+        ret_fluxes[i].null_err *= scale;
+    }
     for (int i = 0; job.scratch && i < aid_pool_threads(pool); i++)
         aid_psf_fit_scratch_done(&job.scratch[i]);
     return status;

@@ -222,6 +222,36 @@ TEST(the_optimal_error_is_the_noise_in_the_equivalent_area)
     test_frame_done(&f);
 }
 
+/* The PSF of the frame has a halo that holds 3 % of the light and that the stars do not have:
+ * fluxes are 1/.97 too large by it, less what the fit gives back in the core. */
+TEST(a_psf_with_wings_that_the_stars_do_not_have_is_found_out)
+{
+    test_frame f;
+    star_grid(&f, 12, 40000.0, 5.0, 0.0, places);
+    aid_image_done(&f.stamp);
+    CHECK_OK(aid_image_init(27, 27, &f.stamp, &err));
+    add_gaussian(&f.stamp, 13.0, 13.0, 0.97, sigma_psf);
+    add_gaussian(&f.stamp, 13.0, 13.0, 0.03, 4.0);
+    static aid_star items[144];
+    for (int i = 0; i < 144; i++)
+        items[i] =
+            (aid_star){.x = places[i][0], .y = places[i][1], .flux = 40000.0, .flux_err = 100.0};
+    aid_stars stars = {144, items, 5.0, 3.6};
+    double scale, error, sum = 0.0;
+    CHECK_OK(aid_measure_psf_scale(&f.frame, &stars, NULL, NULL, &scale, &error, &err));
+    CHECK(error < 0.001 && scale < 0.99);
+    f.frame.psf_scale = scale;
+    for (int i = 0; i < 144; i++)
+        sum += aid_optimal_flux_at(&f.frame, places[i][0], places[i][1]).flux / 40000.0 / 144.0;
+    CHECK_NEAR(sum, 1.0, 4.0 * error + 0.001);
+    aid_notes notes = {0};
+    aid_stars none = {0};
+    CHECK_OK(aid_measure_psf_scale(&f.frame, &none, NULL, &notes, &scale, NULL, &err));
+    CHECK_NEAR(scale, 1.0, 0.0);
+    CHECK_EQUAL(notes.count, 1);
+    test_frame_done(&f);
+}
+
 TEST(without_a_psf_or_with_senseless_options_it_refuses_and_writes_nothing)
 {
     test_frame f;

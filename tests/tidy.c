@@ -470,8 +470,8 @@ TEST(functions_have_at_most_70_lines)
 /* What core and domain may ask of others: memory, text, mathematics, threads, the named libraries.
  */
 static const char *const allowed_symbols[] = {
-    "aid_*", "malloc", "calloc", "realloc", "free", "aligned_alloc", "qsort", "bsearch", "memcpy",
-    "memmove", "memset", "memcmp", "memchr", "str*", "strn*", "snprintf", "vsnprintf",
+    "aid_*", "malloc", "calloc", "realloc", "free", "aligned_alloc", "madvise", "qsort", "bsearch",
+    "memcpy", "memmove", "memset", "memcmp", "memchr", "str*", "strn*", "snprintf", "vsnprintf",
     "__snprintf_chk", "__vsnprintf_chk", "__mem*_chk", "sscanf", "__isoc99_sscanf", "__ctype_*",
     "tolower", "toupper", "__assert_fail", "__stack_chk_fail", "pthread_*", "_GLOBAL_OFFSET_TABLE_",
     "__cpu_*", "__errno_location",

@@ -117,11 +117,25 @@ static aid_status read_batch(reading *job, int count, aid_error *err)
     return status;
 }
 
-static aid_status read_all(master_state *state, arrival *arrivals, int batch, aid_error *err)
+/* How many frames may be on their way at once: as pixels here, in the decoder and in the file. The
+ * first one is read alone, to see how large they are. */
+static int batch_size(const master_state *state)
 {
-    for (int first = 0; first < state->input_count; first += batch) {
+    enum { BYTES_A_PIXEL = 10 };
+    const int64_t most_bytes = 200 << 20;
+    aid_frame_rows rows = aid_frame_store_rows(state->store);
+    if (rows.count == 0)
+        return 1;
+    int64_t bytes = (int64_t)rows.width * rows.height * BYTES_A_PIXEL;
+    return (int)AID_CLAMP(most_bytes / bytes, 1, (int64_t)aid_pool_threads(state->pool));
+}
+
+static aid_status read_all(master_state *state, arrival *arrivals, aid_error *err)
+{
+    for (int first = 0, batch; first < state->input_count; first += batch) {
         reading job = {.state = state, .first = first, .arrivals = arrivals};
-        AID_TRY(read_batch(&job, AID_MIN(batch, state->input_count - first), err));
+        batch = AID_MIN(batch_size(state), state->input_count - first);
+        AID_TRY(read_batch(&job, batch, err));
     }
     return AID_OK;
 }
@@ -137,7 +151,7 @@ aid_status master_read_frames(master_state *state, aid_error *err)
     AID_TRY(aid_new_array((size_t)batch, sizeof *notes, "notes", &notes, err));
     for (int i = 0; i < batch; i++)
         arrivals[i].notes = &notes[i];
-    AID_TRY(read_all(state, arrivals, batch, err));
+    AID_TRY(read_all(state, arrivals, err));
     if (aid_frame_store_count(state->store) > 0)
         return AID_OK;
     char more[48] = "";

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { BAND_VALUES = 1 << 18, LANES = AID_COMBINE_LANES };
 
@@ -27,68 +28,86 @@ typedef struct combining {
 
 /* ------------------------------------------------------------------------------------- a block */
 
+static inline double noise_variance(const aid_combine_noise *noise, double level)
+{
+    double above = level - noise->pivot;
+    double slope = above > 0.0 ? noise->slope_above : noise->slope_below;
+    double variance = noise->base + slope * above, least = 0.1 * noise->base;
+    return variance > least ? variance : least;
+}
+
+AID_HOT static void widths_from_model(const float *restrict mad_sigma, const float *restrict median,
+                                      const aid_combine_noise *noise, double kappa,
+                                      float *restrict half_width)
+{
+    for (int i = 0; i < LANES; i++) {
+        double least = sqrt(noise_variance(noise, (double)median[i])), sigma = (double)mad_sigma[i];
+        half_width[i] = (float)(kappa * (sigma > least ? sigma : least));
+    }
+}
+
 static void set_half_widths(const combining *job, aid_combine_block *block)
 {
     const aid_combine_options *options = job->options;
-    double kappa = options->method == AID_COMBINE_MEAN ? (double)INFINITY : options->kappa;
+    if (options->method != AID_COMBINE_MEAN && options->least_sigma == 0.0 && !block->variances) {
+        widths_from_model(block->mad_sigma, block->median, &job->noise, options->kappa,
+                          block->half_width);
+        return;
+    }
     for (int i = 0; i < LANES; i++) {
-        double sigma = (double)block->mad_sigma[i];
-        if (options->least_sigma > 0.0)
-            sigma = AID_MAX(sigma, options->least_sigma);
-        else if (!block->variances)
-            sigma = AID_MAX(
-                sigma, sqrt(aid_combine_noise_variance(&job->noise, (double)block->median[i])));
-        /* Of an infinite kappa and no noise nothing is clipped either. */
-        double half = isinf(kappa) ? 3e38 : kappa * sigma;
+        double sigma = AID_MAX((double)block->mad_sigma[i], options->least_sigma);
+        /* A plain mean clips nothing, whatever the noise. */
+        double half = options->method == AID_COMBINE_MEAN ? 3e38 : options->kappa * sigma;
         block->half_width[i] = (float)AID_MIN(half, 3e38);
     }
 }
 
+/* What a block comes to, one value a lane. */
+typedef struct outcome {
+    float value[LANES], variance[LANES], used[LANES];
+} outcome;
+
 /* The variance of one value: the pixel's own scatter and the model of all pixels, each by its
  * degrees of freedom (an empirical Bayes estimate: Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3,
  * 3); a pixel whose scatter the model cannot explain has its own. */
-static double value_variance(const combining *job, double sum_of_squares, int kept, double level)
+AID_HOT static void finish_scatter(const combining *restrict job,
+                                   const aid_combine_block *restrict block, bool is_median,
+                                   outcome *restrict result)
 {
-    double own = (double)(kept - 1), freedom = job->noise.freedom;
-    double scatter = kept > 1 ? sum_of_squares / own : NAN;
-    if (!(freedom > 0.0))
-        return scatter;
-    double model = aid_combine_noise_variance(&job->noise, level);
-    if (kept < 2)
-        return model;
-    if (scatter > job->factors.limit[kept] * model)
-        return scatter;
-    return (freedom * model + sum_of_squares) / (freedom + own);
-}
-
-static double median_scale(int kept)
-{
-    return aid_median_variance_factor(kept);
-}
-
-/* One lane: value, variance and how many it rests on. */
-static void finish_lane(const combining *job, const aid_combine_block *block, int i, int64_t at)
-{
-    const aid_combined *result = &job->result;
-    bool is_median = job->options->method == AID_COMBINE_MEDIAN;
-    int kept = block->kept[i], used = is_median ? block->finite[i] : kept;
-    result->used.data[at] = (float)used;
-    if (kept == 0) {
-        result->image.data[at] = NAN;
-        result->variance.data[at] = NAN;
-        return;
+    const double *restrict factor = job->factors.variance, *restrict limit = job->factors.limit;
+    double freedom = job->noise.freedom;
+    for (int i = 0; i < LANES; i++) {
+        int kept = block->kept[i], used = is_median ? block->finite[i] : kept;
+        double n = (double)kept, own = n - 1.0, median = (double)block->median[i];
+        double shift = block->deviation[i] / n, value = is_median ? median : median + shift;
+        double sum = block->square[i] - n * shift * shift;
+        sum = sum > 0.0 ? sum : 0.0;
+        double scatter = sum / own; /* NaN of a single value */
+        double model = noise_variance(&job->noise, value);
+        double joined = (freedom * model + sum) / (freedom + own);
+        bool has_model = freedom > 0.0, by_itself = scatter > limit[kept] * model;
+        double variance = has_model && !by_itself ? joined : scatter;
+        result->value[i] = (float)(kept > 0 ? value : NAN);
+        result->variance[i] = (float)(kept > 0 ? variance * factor[used] : NAN);
+        result->used[i] = (float)used;
     }
-    double median = (double)block->median[i], weight = block->weight[i];
-    double shift = block->deviation[i] / weight, value = is_median ? median : median + shift;
-    result->image.data[at] = (float)value;
-    if (block->variances) {
+}
+
+/* Where the values' own variances are known. */
+static void finish_known(const aid_combine_block *block, bool is_median, outcome *result)
+{
+    for (int i = 0; i < LANES; i++) {
+        int kept = block->kept[i];
+        double weight = block->weight[i], median = (double)block->median[i];
         double variance = block->propagated[i] / (weight * weight);
-        result->variance.data[at] = (float)(is_median ? variance * median_scale(kept) : variance);
-        return;
+        result->used[i] = (float)(is_median ? block->finite[i] : kept);
+        result->value[i] = result->variance[i] = NAN;
+        if (kept == 0)
+            continue;
+        result->value[i] = (float)(is_median ? median : median + block->deviation[i] / weight);
+        result->variance[i] =
+            (float)(is_median ? variance * aid_median_variance_factor(kept) : variance);
     }
-    double sum = AID_MAX(block->square[i] - (double)kept * shift * shift, 0.0);
-    double variance = value_variance(job, sum, kept, value);
-    result->variance.data[at] = (float)(variance * job->factors.variance[used]);
 }
 
 static void combine_block(combining *job, aid_combine_block *block, int64_t at, int64_t *finite,
@@ -98,8 +117,17 @@ static void combine_block(combining *job, aid_combine_block *block, int64_t at, 
     double kappa = method == AID_COMBINE_MEAN ? (double)INFINITY : job->options->kappa;
     set_half_widths(job, block);
     aid_combine_block_sum(block, kappa, method == AID_COMBINE_INVERSE_VARIANCE);
+    outcome result;
+    bool is_median = method == AID_COMBINE_MEDIAN;
+    if (block->variances)
+        finish_known(block, is_median, &result);
+    else
+        finish_scatter(job, block, is_median, &result);
+    size_t size = (size_t)block->lanes * sizeof(float);
+    memcpy(job->result.image.data + at, result.value, size);
+    memcpy(job->result.variance.data + at, result.variance, size);
+    memcpy(job->result.used.data + at, result.used, size);
     for (int i = 0; i < block->lanes; i++) {
-        finish_lane(job, block, i, at + i);
         *finite += block->finite[i];
         *rejected += block->finite[i] - block->kept[i];
     }
@@ -164,6 +192,16 @@ static aid_status make_factors(combining *job, aid_error *err)
     return AID_OK;
 }
 
+/* An image that is written whole. */
+static aid_status new_plane(const aid_frame_rows *frames, aid_image *ret_image, aid_error *err)
+{
+    aid_image image = {.width = frames->width, .height = frames->height, .stride = frames->width};
+    AID_TRY(aid_new_buffer((size_t)frames->width * (size_t)frames->height, sizeof *image.data,
+                           "image", &image.data, err));
+    *ret_image = image;
+    return AID_OK;
+}
+
 static aid_status prepare(combining *job, aid_pool *pool, aid_error *err)
 {
     const aid_frame_rows *frames = job->frames;
@@ -179,9 +217,9 @@ static aid_status prepare(combining *job, aid_pool *pool, aid_error *err)
     AID_TRY(aid_new_array((size_t)threads, sizeof *job->workers, "bands", &job->workers, err));
     for (int w = 0; w < threads; w++)
         AID_TRY(aid_combine_rows_init(frames, job->options, job->band, &job->workers[w], err));
-    AID_TRY(aid_image_init(frames->width, frames->height, &job->result.image, err));
-    AID_TRY(aid_image_init(frames->width, frames->height, &job->result.variance, err));
-    return aid_image_init(frames->width, frames->height, &job->result.used, err);
+    AID_TRY(new_plane(frames, &job->result.image, err));
+    AID_TRY(new_plane(frames, &job->result.variance, err));
+    return new_plane(frames, &job->result.used, err);
 }
 
 static aid_status combine(combining *job, aid_pool *pool, aid_error *err)

@@ -7,7 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { CELL = 32, MOST_CELLS = 1024, MOST_PAIRS = 10 };
+/* A sigma from 256 cells of five pairs is known to a part in a thousand. */
+enum { CELL = 32, NOISE_CELLS = 256, NOISE_PAIRS = 5, GAIN_CELLS = 1024, GAIN_PAIRS = 10 };
 
 /* ---------------------------------------------------------------------------------- one pair */
 
@@ -22,7 +23,8 @@ typedef struct pair_job {
     const aid_frame_rows *rows;
     int a, b;
     double ratio;
-    bool by_steps;  /* see take_cell */
+    bool by_steps; /* see take_cell */
+    int most_cells;
     int32_t across; /* cells in a row of them */
     int32_t bands;  /* rows of cells that are looked at, spread over the frame */
     pair_cells cells;
@@ -101,7 +103,7 @@ static aid_status measure_pair(pair_job job, aid_pool *pool, pair_cells *ret_cel
     if (job.across < 1 || rows->height < CELL)
         AID_FAIL(err, AID_ERR_NUMERIC, "%d x %d pixels are too few to measure noise on",
                  rows->width, rows->height);
-    job.bands = AID_CLAMP(MOST_CELLS / job.across, 1, rows->height / CELL);
+    job.bands = AID_CLAMP(job.most_cells / job.across, 1, rows->height / CELL);
     job.cells.count = (int64_t)job.across * job.bands;
     AID_TRY(
         aid_new_array(2 * (size_t)job.cells.count, sizeof(double), "cells", &job.cells.mean, err));
@@ -150,7 +152,7 @@ static aid_status add_noise_pair(const aid_frame_rows *rows, int a, aid_pool *po
                                  aid_error *err)
 {
     pair_cells cells = {0};
-    pair_job job = {.rows = rows, .a = a, .b = a + 1, .ratio = 1.0};
+    pair_job job = {.rows = rows, .a = a, .b = a + 1, .ratio = 1.0, .most_cells = NOISE_CELLS};
     AID_TRY(measure_pair(job, pool, &cells, err));
     aid_status status = make_room(all, cells.count, err);
     for (int64_t i = 0; status == AID_OK && i < cells.count; i++)
@@ -170,7 +172,7 @@ aid_status aid_frame_noise(const aid_frame_rows *rows, aid_pool *pool, double *r
     *ret_noise = NAN;
     if (rows->width < CELL || rows->height < CELL)
         return AID_OK;
-    for (int k = 0; k + 1 < rows->count && k < MOST_PAIRS && status == AID_OK; k++)
+    for (int k = 0; k + 1 < rows->count && k < NOISE_PAIRS && status == AID_OK; k++)
         status = add_noise_pair(rows, k, pool, &all, err);
     if (status == AID_OK && all.count > 0) {
         middle_of(&all, &variance, &error);
@@ -187,7 +189,12 @@ static aid_status add_gain_pair(const aid_frame_rows *rows, int a, double ratio,
                                 aid_error *err)
 {
     pair_cells cells = {0};
-    pair_job job = {.rows = rows, .a = a, .b = a + 1, .ratio = ratio, .by_steps = true};
+    pair_job job = {.rows = rows,
+                    .a = a,
+                    .b = a + 1,
+                    .ratio = ratio,
+                    .by_steps = true,
+                    .most_cells = GAIN_CELLS};
     AID_TRY(measure_pair(job, pool, &cells, err));
     aid_status status = make_room(all, cells.count, err);
     double read_variance = (1.0 + ratio * ratio) * read_noise_adu * read_noise_adu;
@@ -204,7 +211,7 @@ static aid_status measure_gain(const aid_calibrated_rows *calibrated, const aid_
                                double read_noise_adu, aid_pool *pool, collection *all,
                                aid_error *err)
 {
-    for (int k = 0; k + 1 < calibrated->count && k < MOST_PAIRS; k++) {
+    for (int k = 0; k + 1 < calibrated->count && k < GAIN_PAIRS; k++) {
         double level = calibrated->frames[calibrated->indices[k]].level;
         double next = calibrated->frames[calibrated->indices[k + 1]].level;
         AID_TRY(add_gain_pair(rows, k, level / next, read_noise_adu, pool, all, err));

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SAMPLE = 1 << 16 /* pixels */, PAIR = 2 /* pixels apart: same colour of a Bayer mosaic */ };
+enum { SAMPLE = 1 << 14 /* pixels */, PAIR = 2 /* pixels apart: same colour of a Bayer mosaic */ };
 
 static const double most_saturated = 0.01; /* of a frame's pixels */
 

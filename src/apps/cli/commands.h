@@ -6,6 +6,7 @@
 
 extern const aid_command aid_command_run;
 extern const aid_command aid_command_align;
+extern const aid_command aid_command_stack;
 extern const aid_command aid_command_simulate;
 extern const aid_command aid_command_preprocess;
 extern const aid_command aid_command_compare;

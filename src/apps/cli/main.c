@@ -15,6 +15,7 @@ extern char **environ;
 static const aid_command *const commands[] = {
     &aid_command_run,
     &aid_command_align,
+    &aid_command_stack,
     &aid_command_simulate,
     &aid_command_preprocess,
     &aid_command_compare,

@@ -92,6 +92,12 @@ const aid_setting aid_settings[] = {
            "interpolation between pixels"),
     TEXT("transform-in", "FILE", "map between the grids, as JSON, in place of finding one"),
     TEXT("transform-out", "FILE", "write the map between the grids there, as JSON"),
+    CHOICE("sky", "NAME", "match", "match|subtract",
+           "level of a stack's sky: that of the reference, or none"),
+    NUMBER("max-seeing", "RATIO", "1.5", 1, 100,
+           "frames with a FWHM beyond that times the median of all are left out"),
+    NUMBER("max-rms", "PX", "0.5", 0.001, 100,
+           "frames registered worse than that, rms per axis, are left out"),
     {.key = "no-resample", .kind = AID_SETTING_FLAG, .help = "measure the map, write no image"},
 
     /* calibration */

@@ -72,32 +72,78 @@ AID_MUST_USE aid_status aid_regrid_frame(aid_frame_pixels *take_pixels, const ai
 /* What is known of one frame, apart from its pixels. */
 typedef struct aid_stack_frame {
     char name[128];
-    aid_registration registration; /* grid pixel -> frame pixel */
-    double scale;              /* frame's flux x scale = the reference's flux; from matched stars */
-    double scale_err;          /* standard error of `scale` */
-    int scale_stars;           /* that it rests on; 0: from the exposure times or 1 */
-    double sky, noise;         /* of a pixel, unit of the frame */
-    double fwhm_px;            /* on the frame; NaN unknown */
-    double gain, read_noise_e; /* NaN unknown */
-    double saturation;         /* INFINITY unknown */
-    double exposure_s, start_mjd_utc, end_mjd_utc; /* NaN unknown */
+    aid_registration registration;                 /* grid pixel -> frame pixel */
+    double scale;                                  /* frame's flux x scale = the reference's flux */
+    double scale_err;                              /* its standard error */
+    int scale_stars;                               /* that it rests on; 0: exposure times, or 1 */
+    double sky, noise;                             /* of a pixel, unit of the frame */
+    double fwhm_px;                                /* in pixels of the grid; NaN unknown */
+    double gain, read_noise_e;                     /* e-/unit, INFINITY unknown; e-, NaN unknown */
+    double saturation;                             /* INFINITY unknown */
+    double exposure_s, mid_mjd_utc, start_mjd_utc; /* NaN unknown */
     double airmass;                                /* NaN unknown */
-    double weight;    /* in the sum, 1/(scale noise)^2 / sum of all; 0 when rejected */
+    double weight;    /* of its scaled pixels; all weights add up to 1; 0: rejected */
+    int64_t clipped;  /* its pixels that were left out */
     char reason[160]; /* why it is rejected; "" used */
 } aid_stack_frame;
 
 typedef struct aid_stack_options {
     aid_combine_method method;
-    double kappa;           /* clipping, sigma */
-    double max_fwhm_ratio;  /* a frame's FWHM over the median of all: above, rejected; 1.5 */
-    double max_rms_px;      /* of the registration, per axis; 0.5 */
-    double min_scale_stars; /* fewer matched stars: exposure times, with a note; 3 */
+    double kappa;          /* clipping, sigma */
+    double max_fwhm_ratio; /* FWHM over the median of all frames: beyond it, rejected */
+    double max_rms_px;     /* of the registration, per axis */
+    double min_throughput; /* over the median of all frames, per second */
+    int min_scale_stars;   /* with fewer the exposure times tell the scale */
 } aid_stack_options;
 #define AID_STACK_DEFAULTS                                                                         \
     (aid_stack_options)                                                                            \
     {                                                                                              \
         .method = AID_COMBINE_INVERSE_VARIANCE, .kappa = 5.0, .max_fwhm_ratio = 1.5,               \
-        .max_rms_px = 0.5, .min_scale_stars = 3                                                    \
+        .max_rms_px = 0.5, .min_throughput = 0.3, .min_scale_stars = 3                             \
     }
+
+/* The facts of one frame and its flux scale, from the reference's stars in circles of two FWHM on
+ * both. Both exposures as aid_prepare_exposure leaves them, with their pixels. */
+AID_MUST_USE aid_status aid_stack_describe(const aid_exposure *reference, const aid_exposure *frame,
+                                           const aid_registration *registration,
+                                           const aid_stack_options *options, aid_notes *notes,
+                                           aid_stack_frame *ret_frame, aid_error *err);
+
+/* Rejects, with the reason, and weighs the others: by 1/(scale x noise)^2, or alike for mean and
+ * median. Fails with AID_ERR_INVALID when none is left. */
+AID_MUST_USE aid_status aid_stack_weigh(aid_stack_frame *frames, int count,
+                                        const aid_stack_options *options, aid_error *err);
+
+typedef struct aid_stacked {
+    aid_image image; /* sky-subtracted, flux scale of the reference; NaN where no frame has any */
+    aid_image variance; /* propagated from that of the frames */
+    aid_image used;     /* frames that each pixel rests on */
+    int64_t clipped;    /* pixels of frames that were left out */
+} aid_stacked;
+void aid_stacked_done(aid_stacked *stacked);
+
+/* In:  pixels = the frames on the grid, sky subtracted and scaled, with their variance
+ *      (aid_regrid_frame), `count` of them; frames = what aid_stack_weigh made of them.
+ * Clipped and weighted mean: a pixel is left out where it is farther from the median of all frames
+ * than kappa sigma of its own and what the frame's seeing makes of the brightest pixel near:
+ * sharper stars are no cosmic rays. frames[k].clipped is filled in. The same bytes at any number of
+ * threads. */
+AID_MUST_USE aid_status aid_stack_combine(const aid_frame_rows *pixels, aid_stack_frame *frames,
+                                          const aid_stack_options *options, aid_pool *pool,
+                                          aid_stacked *ret_stacked, aid_error *err);
+
+/* The stack as one exposure; NaN or INFINITY where a frame that is used does not know. */
+typedef struct aid_stack_summary {
+    int used;
+    double total_exposure_s, exposure_s; /* of all together; of the flux scale: the reference's */
+    double mid_mjd_utc;                  /* weighted */
+    double first_mjd_utc, last_mjd_utc;  /* start of the first, end of the last */
+    double gain;                         /* e-/unit, for the photon noise of the stack */
+    double read_noise_e;                 /* electrons of that gain */
+    double saturation;                   /* above the sky */
+    double airmass, fwhm_px;             /* weighted */
+} aid_stack_summary;
+aid_stack_summary aid_stack_summarise(const aid_stack_frame *frames, int count,
+                                      double reference_exposure_s);
 
 #endif

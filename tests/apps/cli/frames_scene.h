@@ -9,7 +9,7 @@ enum { FRAME_SIDE = 260, FRAME_STARS = 90 };
 typedef struct frame_scene {
     double turn_deg, dx, dy; /* pixel p of the frame = c + R(turn) (g - c) + d, g the grid's */
     double fwhm, sky, throughput;
-    double exposure_s;
+    double exposure_s, gain;
     bool with_wcs;
     double wcs_error_px; /* in x */
     int hits;            /* cosmic rays */
@@ -17,7 +17,7 @@ typedef struct frame_scene {
 } frame_scene;
 #define FRAME_SCENE_DEFAULTS                                                                       \
     {                                                                                              \
-        .fwhm = 3.0, .sky = 300.0, .throughput = 1.0, .exposure_s = 60.0, .seed = 1                \
+        .fwhm = 3.0, .sky = 300.0, .throughput = 1.0, .exposure_s = 60.0, .gain = 2.0, .seed = 1   \
     }
 
 /* Where a pixel of the grid lies on the frame. */
@@ -93,14 +93,14 @@ static inline void write_frame(const char *path, const frame_scene *scene)
     generator = scene->seed;
     for (int64_t i = 0; i < (int64_t)FRAME_SIDE * FRAME_SIDE; i++) {
         double counts = (double)image.data[i] + scene->sky;
-        image.data[i] = (float)(counts + sqrt(counts / 2.0) * normal());
+        image.data[i] = (float)(counts + sqrt(counts / scene->gain) * normal());
     }
     for (int i = 0; i < scene->hits; i++) {
         int32_t x = (int32_t)(uniform() * (FRAME_SIDE - 6)), y = (int32_t)(uniform() * FRAME_SIDE);
         for (int32_t k = 0; k < 4; k++)
             aid_image_row(&image, y)[x + k] += (float)(2000.0 + 3000.0 * uniform());
     }
-    scene_number(&cards, "GAIN", 2.0);
+    scene_number(&cards, "GAIN", scene->gain);
     scene_number(&cards, "EXPTIME", scene->exposure_s);
     scene_number(&cards, "SATURATE", 60000.0);
     char date[40];

@@ -17,6 +17,7 @@ static const frame_scene turned = {.turn_deg = 7.0,
                                    .sky = 250.0,
                                    .throughput = 1.0,
                                    .exposure_s = 60.0,
+                                   .gain = 2.0,
                                    .seed = 5};
 
 static json_t *json_of(const char *text)

@@ -1,0 +1,494 @@
+/* `astrid stack`: many images of one sky into one deep one. */
+#include "adapters/fits/frame_store.h"
+#include "adapters/log/log.h"
+#include "apps/cli/commands.h"
+#include "apps/cli/frames.h"
+#include "apps/common/stop.h"
+#include "core/base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct stack_options {
+    int method, model, kernel, combine, sky;
+    double kappa, max_seeing, max_rms, gain, saturation;
+    const char *hdu, *reference, *output;
+    int64_t memory_mb;
+    aid_common_options common;
+} stack_options;
+
+static const aid_setting_use uses[] = {
+    {AID_FIELD("output", stack_options, output), .help = "the stack, a FITS file"},
+    {AID_FIELD("reference", stack_options, reference),
+     .help = "image whose pixel grid and flux scale the others get; else the first one"},
+    {AID_FIELD("combine", stack_options, combine), .fallback = "weighted",
+     .help = "how frames become one; weighted: by their noise, outliers clipped"},
+    {AID_FIELD("kappa", stack_options, kappa)},
+    {AID_FIELD("sky", stack_options, sky)},
+    {AID_FIELD("max-seeing", stack_options, max_seeing)},
+    {AID_FIELD("max-rms", stack_options, max_rms)},
+    {AID_FIELD("register", stack_options, method)},
+    {AID_FIELD("model", stack_options, model)},
+    {AID_FIELD("kernel", stack_options, kernel)},
+    {AID_FIELD("gain", stack_options, gain),
+     .help = "electrons for each unit of the images; else from header or noise"},
+    {AID_FIELD("saturation", stack_options, saturation),
+     .help = "pixel value from which the images are saturated; else from their headers"},
+    {AID_FIELD("science-hdu", stack_options, hdu)},
+    {AID_FIELD("memory", stack_options, memory_mb)},
+    AID_COMMON_USES(stack_options),
+};
+
+static const aid_argument arguments[] = {
+    {.name = "IMG", .help = "FITS images of the same sky, calibrated", .repeats = true},
+};
+
+typedef struct stack_input {
+    const char *path;
+    char sha256[65];
+    int stored; /* number in the store; -1: refused */
+    aid_notes notes;
+} stack_input;
+
+typedef struct stack_run {
+    const aid_invocation *invocation;
+    const stack_options *options;
+    aid_pool *pool;
+    cli_frame reference;
+    int count;
+    stack_input *inputs;
+    aid_stack_frame *frames; /* [count], of the inputs; a reason, where refused */
+    aid_frame_store *store;
+    int stored;
+    aid_mask saturated; /* of all frames, on the grid */
+    aid_stacked stacked;
+    aid_stack_summary summary;
+    aid_notes notes;
+} stack_run;
+
+static aid_stack_options stack_settings(const stack_options *options)
+{
+    aid_stack_options settings = AID_STACK_DEFAULTS;
+    settings.method = (aid_combine_method)options->combine;
+    settings.kappa = options->kappa;
+    settings.max_fwhm_ratio = options->max_seeing;
+    settings.max_rms_px = options->max_rms;
+    return settings;
+}
+
+/* --------------------------------------------------------------------------------------- frames */
+
+static frame_request request_of(const stack_run *run, const char *path)
+{
+    frame_request request = {
+        .path = path, .hdu = run->options->hdu, .prepare = AID_PREPARE_DEFAULTS};
+    request.prepare.gain = run->options->gain;
+    request.prepare.saturation = run->options->saturation;
+    return request;
+}
+
+static aid_status map_frame(const stack_run *run, const cli_frame *frame, aid_notes *notes,
+                            aid_registration *ret_registration, aid_grid_map *ret_grid,
+                            aid_error *err)
+{
+    aid_registration_options options = AID_REGISTRATION_DEFAULTS;
+    options.method = (aid_registration_method)run->options->method;
+    options.model = (aid_registration_model)run->options->model;
+    const aid_wcs_pair pair = {.grid = &run->reference.facts,
+                               .frame = &frame->facts,
+                               .width = run->reference.width,
+                               .height = run->reference.height,
+                               .frame_width = frame->width,
+                               .frame_height = frame->height};
+    double worst_px;
+    AID_TRY(aid_register(&run->reference.facts, &frame->facts, &options, run->pool, notes,
+                         ret_registration, err));
+    return aid_align_exactly(&pair, ret_registration, ret_grid, &worst_px, err);
+}
+
+static void add_saturated(stack_run *run, const aid_mask *mask)
+{
+    int64_t pixels = (int64_t)mask->width * mask->height;
+    for (int64_t i = 0; i < pixels; i++)
+        run->saturated.data[i] |= mask->data[i] & AID_MASK_SATURATED;
+}
+
+/* Weights are those of the sky and the flux scale, so what a VARIANCE extension says beyond the
+ * noise of the sky is not needed here. */
+static aid_status store_frame(stack_run *run, cli_frame *frame, const aid_grid_map *grid,
+                              const aid_stack_frame *described, aid_error *err)
+{
+    AID_CLEANUP(aid_frame_pixels_done)
+    aid_frame_pixels pixels = {0};
+    aid_regrid_options options = AID_REGRID_DEFAULTS;
+    options.width = run->reference.width;
+    options.height = run->reference.height;
+    options.map = &described->registration.transform;
+    options.kernel = frame_kernel(run->options->kernel);
+    options.grid = grid->x ? grid : NULL;
+    options.subtract_sky = true;
+    options.scale = described->scale;
+    aid_image_done(&frame->facts.image);
+    aid_image_done(&frame->pixels.variance);
+    AID_TRY(aid_regrid_frame(&frame->pixels, &frame->facts, &options, run->pool, &pixels, err));
+    add_saturated(run, &pixels.mask);
+    return aid_frame_store_add(run->store, &pixels.image, &pixels.variance, err);
+}
+
+static aid_status take_frame(stack_run *run, int i, aid_error *err)
+{
+    stack_input *input = &run->inputs[i];
+    AID_CLEANUP(frame_done)
+    cli_frame frame = {0};
+    AID_CLEANUP(aid_grid_map_done)
+    aid_grid_map grid = {0};
+    aid_registration registration;
+    const frame_request request = request_of(run, input->path);
+    const aid_stack_options settings = stack_settings(run->options);
+    AID_TRY(frame_read(&request, run->pool, &input->notes, &frame, err));
+    memcpy(input->sha256, frame.file.sha256, sizeof input->sha256);
+    AID_TRY(map_frame(run, &frame, &input->notes, &registration, &grid, err));
+    AID_TRY(aid_stack_describe(&run->reference.facts, &frame.facts, &registration, &settings,
+                               &input->notes, &run->frames[i], err));
+    return store_frame(run, &frame, &grid, &run->frames[i], err);
+}
+
+/* A frame that is refused is left out, with its reason; running out of memory or space, or a
+ * request to stop, ends everything. */
+static aid_status take_frames(stack_run *run, aid_error *err)
+{
+    for (int i = 0; i < run->count; i++) {
+        stack_input *input = &run->inputs[i];
+        aid_error reason = {0};
+        if (aid_stop_requested())
+            AID_FAIL(err, AID_ERR_CANCELLED, "stopped by a signal");
+        input->stored = -1;
+        aid_status status = take_frame(run, i, &reason);
+        if (status == AID_OK) {
+            input->stored = run->stored++;
+        } else if (status == AID_ERR_NOMEM || status == AID_ERR_CANCELLED) {
+            AID_FAIL(err, status, "%s", reason.message);
+        } else {
+            run->frames[i] = (aid_stack_frame){.scale = NAN};
+            snprintf(run->frames[i].reason, sizeof run->frames[i].reason, "%s", reason.message);
+        }
+        aid_log(status == AID_OK ? AID_INFO : AID_WARN, "stack.frame", "image=%s status=%s",
+                input->path, aid_status_name(status));
+    }
+    return AID_OK;
+}
+
+/* ------------------------------------------------------------------------------------- combining
+ */
+
+/* Frames in the order of the store, and back. */
+static aid_status combine(stack_run *run, aid_error *err)
+{
+    const aid_stack_options settings = stack_settings(run->options);
+    AID_CLEANUP(aid_free_pointer)
+    aid_stack_frame *frames = NULL;
+    if (run->stored == 0)
+        AID_FAIL(err, AID_ERR_INVALID, "none of %d images can be used; the first: %s", run->count,
+                 run->frames[0].reason);
+    AID_TRY(aid_new_array((size_t)run->stored, sizeof *frames, "frames", &frames, err));
+    for (int i = 0; i < run->count; i++)
+        if (run->inputs[i].stored >= 0)
+            frames[run->inputs[i].stored] = run->frames[i];
+    AID_TRY(aid_stack_weigh(frames, run->stored, &settings, err));
+    aid_frame_rows rows = aid_frame_store_rows(run->store);
+    AID_TRY(aid_stack_combine(&rows, frames, &settings, run->pool, &run->stacked, err));
+    run->summary = aid_stack_summarise(frames, run->stored, run->reference.facts.epoch.exposure_s);
+    for (int i = 0; i < run->count; i++)
+        if (run->inputs[i].stored >= 0)
+            run->frames[i] = frames[run->inputs[i].stored];
+    return AID_OK;
+}
+
+/* --------------------------------------------------------------------------------------- writing
+ */
+
+static double sky_level(const stack_run *run)
+{
+    return run->options->sky == 0 ? aid_mesh_median(&run->reference.facts.background) : 0.0;
+}
+
+static aid_status time_cards(const aid_stack_summary *sum, aid_header *cards, aid_error *err)
+{
+    double start = sum->mid_mjd_utc - 0.5 * sum->exposure_s / 86400.0;
+    AID_TRY(frame_number_card(cards, "EXPTIME", sum->exposure_s, "[s] of the flux scale", err));
+    AID_TRY(frame_number_card(cards, "TEXPTIME", sum->total_exposure_s, "[s] of all frames", err));
+    if (!isfinite(start))
+        return AID_OK;
+    AID_TRY(frame_text_card(cards, "TIMESYS", "UTC", "", err));
+    AID_TRY(
+        frame_number_card(cards, "MJD-OBS", start, "EXPTIME/2 before the weighted middle", err));
+    AID_TRY(frame_number_card(cards, "MJD-AVG", sum->mid_mjd_utc, "weighted middle", err));
+    AID_TRY(frame_number_card(cards, "MJD-BEG", sum->first_mjd_utc, "start of the first", err));
+    return frame_number_card(cards, "MJD-END", sum->last_mjd_utc, "end of the last", err);
+}
+
+static aid_status value_cards(const stack_run *run, aid_header *cards, aid_error *err)
+{
+    const aid_stack_summary *sum = &run->summary;
+    AID_TRY(frame_number_card(cards, "NCOMBINE", sum->used, "frames", err));
+    AID_TRY(time_cards(sum, cards, err));
+    AID_TRY(frame_number_card(cards, "GAIN", sum->gain, "e-/unit of the stack", err));
+    AID_TRY(frame_number_card(cards, "EFFGAIN", sum->gain, "the same: counts the frames", err));
+    AID_TRY(frame_number_card(cards, "RDNOISE", sum->read_noise_e, "e- of that gain", err));
+    AID_TRY(frame_number_card(cards, "SATURATE", sum->saturation + sky_level(run),
+                              "where the first frame saturates", err));
+    AID_TRY(frame_number_card(cards, "AIRMASS", sum->airmass, "weighted mean", err));
+    AID_TRY(frame_number_card(cards, "FWHM", sum->fwhm_px, "[pix] weighted mean", err));
+    AID_TRY(frame_number_card(cards, "SKYLEVEL", sky_level(run), "constant that was left in", err));
+    AID_TRY(frame_number_card(cards, "NCLIPPED", (double)run->stacked.clipped,
+                              "pixels of frames left out", err));
+    AID_TRY(frame_text_card(cards, "ALNKERN", frame_kernel_name(frame_kernel(run->options->kernel)),
+                            "interpolation", err));
+    AID_TRY(frame_text_card(cards, "REFFILE", run->reference.path, "grid and flux scale", err));
+    return frame_text_card(cards, "REFHASH", run->reference.file.sha256, "SHA-256 of that file",
+                           err);
+}
+
+/* Each frame that is in it: name, hash, weight and flux scale. */
+static aid_status input_cards(const stack_run *run, aid_header *cards, aid_error *err)
+{
+    int number = 0;
+    for (int i = 0; i < run->count; i++) {
+        char keyword[16], text[256];
+        const aid_stack_frame *frame = &run->frames[i];
+        if (!(frame->weight > 0.0) || number >= 999)
+            continue;
+        snprintf(keyword, sizeof keyword, "IMCMB%03d", ++number);
+        AID_TRY(frame_text_card(cards, keyword, frame->name, "", err));
+        snprintf(text, sizeof text, "%s weight %.6f scale %.6f sha256 %s", keyword, frame->weight,
+                 frame->scale, run->inputs[i].sha256);
+        AID_TRY(aid_header_append(cards, "HISTORY", AID_CARD_COMMENT, NULL, text, err));
+    }
+    return AID_OK;
+}
+
+static aid_status make_cards(const stack_run *run, aid_header *cards, aid_error *err)
+{
+    AID_CLEANUP(aid_header_done)
+    aid_header news = {0};
+    static const char *const stale[] = {"DATE-OBS", "TIME-OBS", "UT",       "UTSTART",
+                                        "DATE-END", "MJD",      "EXPOSURE", "DATE-BEG"};
+    AID_CLEANUP(aid_header_done)
+    aid_header kept = {0};
+    AID_TRY(frame_keep_cards(&run->reference.file.header, &kept, err));
+    for (int i = 0; i < kept.count; i++) {
+        const aid_card *card = &kept.cards[i];
+        bool is_stale = false;
+        for (size_t k = 0; k < AID_COUNT_OF(stale); k++)
+            is_stale |= isfinite(run->summary.mid_mjd_utc) && !strcmp(card->keyword, stale[k]);
+        if (!is_stale)
+            AID_TRY(aid_header_append(cards, card->keyword, card->kind, card->value, card->comment,
+                                      err));
+    }
+    AID_TRY(value_cards(run, &news, err));
+    AID_TRY(input_cards(run, &news, err));
+    AID_TRY(frame_program_cards(run->invocation, &news, err));
+    return frame_replace_cards(&news, cards, err);
+}
+
+/* NaN where no frame has a value; there the mask says so. */
+static void finish_pixels(stack_run *run)
+{
+    aid_image *image = &run->stacked.image;
+    float level = (float)sky_level(run);
+    for (int32_t y = 0; y < image->height; y++) {
+        float *row = aid_image_row(image, y);
+        uint8_t *mask = aid_mask_row(&run->saturated, y);
+        for (int32_t x = 0; x < image->width; x++) {
+            row[x] += level;
+            mask[x] |= isfinite(row[x]) ? 0 : AID_MASK_NO_DATA;
+        }
+    }
+}
+
+static aid_status write_stack(stack_run *run, aid_error *err)
+{
+    AID_CLEANUP(aid_header_done)
+    aid_header cards = {0};
+    AID_TRY(make_cards(run, &cards, err));
+    finish_pixels(run);
+    const aid_frame_pixels pixels = {run->stacked.image, run->stacked.variance, run->saturated};
+    return frame_write(run->options->output, &pixels, &cards, run->reference.facts.wcs, err);
+}
+
+/* ---------------------------------------------------------------------------------------- report
+ */
+
+static void print_table(const stack_run *run)
+{
+    printf("%-24s %-16s %7s %8s %9s %9s %8s %8s %8s\n", "image", "method", "matched", "rms_px",
+           "shift_px", "rot_deg", "fwhm_px", "scale", "weight");
+    for (int i = 0; i < run->count; i++) {
+        const aid_stack_frame *frame = &run->frames[i];
+        const aid_registration *r = &frame->registration;
+        const char *slash = strrchr(run->inputs[i].path, '/');
+        printf("%-24s ", slash ? slash + 1 : run->inputs[i].path);
+        if (frame->reason[0])
+            printf("left out: %s\n", frame->reason);
+        else
+            printf("%-16s %7d %8.4f %9.3f %9.4f %8.3f %8.4f %8.4f\n", r->method, r->matched,
+                   r->rms_px, r->shift_px, r->rotation_deg, frame->fwhm_px, frame->scale,
+                   frame->weight);
+    }
+    printf("%d of %d images in %s: %g s in all, gain %.4g e-/unit, %lld pixels clipped\n",
+           run->summary.used, run->count, run->options->output, run->summary.total_exposure_s,
+           run->summary.gain, (long long)run->stacked.clipped);
+}
+
+static void put_number(aid_json_writer *json, const char *key, double value)
+{
+    aid_json_key(json, key);
+    aid_json_number(json, value);
+}
+
+static void put_text(aid_json_writer *json, const char *key, const char *value)
+{
+    aid_json_key(json, key);
+    aid_json_text(json, value && *value ? value : NULL);
+}
+
+static void put_frame(const stack_run *run, int i, aid_json_writer *json)
+{
+    const aid_stack_frame *frame = &run->frames[i];
+    const stack_input *input = &run->inputs[i];
+    aid_json_begin_object(json);
+    put_text(json, "image", input->path);
+    put_text(json, "sha256", input->sha256);
+    put_text(json, "reason", frame->reason);
+    if (input->stored >= 0) {
+        put_number(json, "weight", frame->weight);
+        put_number(json, "scale", frame->scale);
+        put_number(json, "scale_err", frame->scale_err);
+        put_number(json, "scale_stars", frame->scale_stars);
+        put_number(json, "sky", frame->sky);
+        put_number(json, "noise", frame->noise);
+        put_number(json, "fwhm_px", frame->fwhm_px);
+        put_number(json, "gain", frame->gain);
+        put_number(json, "clipped", (double)frame->clipped);
+        aid_json_key(json, "registration");
+        frame_put_registration(json, &frame->registration);
+    }
+    aid_json_key(json, "notes");
+    aid_json_begin_array(json);
+    for (int k = 0; k < input->notes.count; k++)
+        aid_json_text(json, input->notes.items[k].text);
+    aid_json_end_array(json);
+    aid_json_end_object(json);
+}
+
+static void print_json(const stack_run *run)
+{
+    const aid_stack_summary *sum = &run->summary;
+    aid_json_writer json = aid_json_writer_on(stdout, 3);
+    aid_json_begin_object(&json);
+    put_text(&json, "output", run->options->output);
+    put_text(&json, "reference", run->reference.path);
+    put_number(&json, "used", sum->used);
+    put_number(&json, "total_exposure_s", sum->total_exposure_s);
+    put_number(&json, "exposure_s", sum->exposure_s);
+    put_number(&json, "mid_mjd_utc", sum->mid_mjd_utc);
+    put_number(&json, "gain", sum->gain);
+    put_number(&json, "read_noise_e", sum->read_noise_e);
+    put_number(&json, "saturation", sum->saturation + sky_level(run));
+    put_number(&json, "airmass", sum->airmass);
+    put_number(&json, "fwhm_px", sum->fwhm_px);
+    put_number(&json, "clipped", (double)run->stacked.clipped);
+    aid_json_key(&json, "images");
+    aid_json_begin_array(&json);
+    for (int i = 0; i < run->count; i++)
+        put_frame(run, i, &json);
+    aid_json_end_array(&json);
+    aid_json_end_object(&json);
+    aid_json_finish(&json);
+}
+
+/* ------------------------------------------------------------------------------------- the whole
+ */
+
+static bool same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+static aid_status check_output(const stack_run *run, aid_error *err)
+{
+    const char *output = run->options->output;
+    if (!output)
+        AID_FAIL(err, AID_ERR_USAGE, "--output is missing");
+    for (int i = 0; i < run->count; i++)
+        if (same_file(output, run->inputs[i].path))
+            AID_FAIL(err, AID_ERR_USAGE, "%s is one of the inputs", output);
+    if (run->options->reference && same_file(output, run->options->reference))
+        AID_FAIL(err, AID_ERR_USAGE, "%s is the reference", output);
+    return AID_OK;
+}
+
+static aid_status every_step(stack_run *run, aid_error *err)
+{
+    const stack_options *options = run->options;
+    AID_TRY(check_output(run, err));
+    const frame_request request =
+        request_of(run, options->reference ? options->reference : run->inputs[0].path);
+    AID_TRY(aid_pool_new(aid_threads_of(&options->common), &run->pool, err));
+    AID_TRY(frame_read(&request, run->pool, &run->notes, &run->reference, err));
+    aid_frame_pixels_done(&run->reference.pixels);
+    AID_TRY(aid_mask_init(run->reference.width, run->reference.height, &run->saturated, err));
+    AID_TRY(aid_frame_store_new(options->memory_mb << 19, NULL, &run->store, err)); /* the half */
+    AID_TRY(take_frames(run, err));
+    AID_TRY(combine(run, err));
+    AID_TRY(write_stack(run, err));
+    if (options->common.json)
+        print_json(run);
+    else
+        print_table(run);
+    return AID_OK;
+}
+
+static aid_status execute(const aid_invocation *invocation, aid_error *err)
+{
+    stack_run run = {.invocation = invocation,
+                     .options = invocation->options,
+                     .count = invocation->argument_count};
+    AID_TRY(aid_new_array((size_t)run.count, sizeof *run.inputs, "images", &run.inputs, err));
+    aid_status status =
+        aid_new_array((size_t)run.count, sizeof *run.frames, "images", &run.frames, err);
+    for (int i = 0; i < run.count; i++)
+        run.inputs[i].path = invocation->arguments[i];
+    if (status == AID_OK)
+        status = every_step(&run, err);
+    aid_stacked_done(&run.stacked);
+    aid_mask_done(&run.saturated);
+    aid_frame_store_free(run.store);
+    frame_done(&run.reference);
+    aid_pool_free(run.pool);
+    free(run.frames);
+    free(run.inputs);
+    return status;
+}
+
+const aid_command aid_command_stack = {
+    .name = "stack",
+    .summary = "Make one deep image of many.",
+    .details =
+        "Registers all images to the first one, or to --reference, brings them to its flux\n"
+        "scale by the stars they share, subtracts their sky, resamples and combines them.\n"
+        "Cosmic rays and other outliers are left out, and so are whole frames with bad\n"
+        "seeing, registration or transparency, each with its reason. The header tells gain,\n"
+        "noise, saturation and middle time of the stack, so that it can be a reference.\n",
+    .example = "astrid stack night/*.fits -o deep.fits",
+    .arguments = arguments,
+    .argument_count = (int)AID_COUNT_OF(arguments),
+    .uses = uses,
+    .use_count = (int)AID_COUNT_OF(uses),
+    .options_size = sizeof(stack_options),
+    .execute = execute,
+};

@@ -16,5 +16,6 @@ extern const aid_command aid_command_filter;
 extern const aid_command aid_command_master;
 extern const aid_command aid_command_quality;
 extern const aid_command aid_command_extract;
+extern const aid_command aid_command_rank;
 
 #endif

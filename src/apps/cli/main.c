@@ -25,6 +25,7 @@ static const aid_command *const commands[] = {
     &aid_command_master,
     &aid_command_quality,
     &aid_command_extract,
+    &aid_command_rank,
 };
 /* clang-format on */
 

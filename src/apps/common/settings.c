@@ -205,6 +205,13 @@ const aid_setting aid_settings[] = {
     INTEGER("max-sources", "N", "1000000", 1, 5000000, "refuse to write more than that"),
     CHOICE("format", "NAME", "fits", "fits|vot|csv|json", "of the tables in a folder"),
 
+    /* the order of a catalogue */
+    INTEGER("top", "N", NULL, 1, 1e9, "only the first N rows; else all, of which 20 are shown"),
+    TEXT("weights", "NAME=W,...",
+         "of the scores detection, quality, anomaly, confidence; else .4, .3, .2, .1"),
+    TEXT("reference-catalogue", "FILE", "table of the sources in the reference image"),
+    NUMBER("half-snr", "SIGMA", "5", 0.1, 1000, "significance whose detection score is one half"),
+
     /* how the program behaves: cannot change a result */
     {.key = "dry-run", .plumbing = true, .kind = AID_SETTING_FLAG,
      .help = "say what would be done, and do nothing"},

@@ -162,6 +162,23 @@ int64_t aid_neighbours_count(const aid_neighbours *neighbours, int64_t point, in
     return found;
 }
 
+void aid_neighbours_each(const aid_neighbours *neighbours, int64_t point,
+                         void (*take)(void *context, int64_t other, double squared_distance),
+                         void *context)
+{
+    uint64_t buckets[27];
+    double largest = neighbours->reach * neighbours->reach;
+    if (!aid_neighbours_has_position(neighbours, point))
+        return;
+    int count = buckets_around(neighbours, point, buckets);
+    for (int k = 0; k < count; k++)
+        for (int64_t i = neighbours->first[buckets[k]]; i >= 0; i = neighbours->next[i]) {
+            double distance = squared_distance(neighbours->points[i], neighbours->points[point]);
+            if (i != point && distance <= largest)
+                take(context, i, distance);
+        }
+}
+
 void aid_neighbours_thin(aid_neighbours *neighbours, const int64_t *order, int64_t count,
                          int64_t *ret_instead)
 {

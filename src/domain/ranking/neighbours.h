@@ -33,6 +33,12 @@ int64_t aid_neighbours_nearest(const aid_neighbours *neighbours, int64_t point);
  */
 int64_t aid_neighbours_count(const aid_neighbours *neighbours, int64_t point, int64_t most);
 
+/* Calls `take` for each other point in the hash that is no further than the distance, in an order
+ * that depends on that of adding alone. */
+void aid_neighbours_each(const aid_neighbours *neighbours, int64_t point,
+                         void (*take)(void *context, int64_t other, double squared_distance),
+                         void *context);
+
 /* Of every group, which rows stay: taken in the order of `order` (a permutation of the rows), one
  * stays unless one that stays is nearer than the distance. ret_instead[row] is that one, -1 for
  * those that stay or have no position. O(n) after the sorting, however crowded. */

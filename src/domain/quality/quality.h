@@ -109,8 +109,8 @@ typedef struct aid_quality_options {
 
 /* Measures a prepared exposure (aid_prepare_exposure) and scores it by aid_quality_score against
  * expected_flux. Nothing is prepared or searched a second time: stars, masks, meshes and the PSF
- * are the exposure's. Without a PSF (skip_psf, or too few stars) seeing and ellipticity are from
- * the moments of the stars.
+ * are the exposure's. Without a PSF (skip_psf, or too few stars) the seeing is that of the stars'
+ * mean profile and the ellipticity that of their mean moments, over the whole field.
  * Fails: AID_ERR_INVALID when the exposure has no pixels or no meshes, AID_ERR_NUMERIC when no
  * pixel is sound; *ret_quality is untouched then. */
 AID_MUST_USE aid_status aid_quality_assess(const aid_exposure *exposure,

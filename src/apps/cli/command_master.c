@@ -145,7 +145,6 @@ static aid_status every_step(master_state *state, aid_error *err)
     AID_TRY(master_find_earlier(state, &state->reused, err));
     if (state->reused)
         return AID_OK;
-    AID_TRY(aid_frame_store_new(AID_FRAME_STORE_MEMORY, NULL, &state->store, err));
     AID_TRY(stage(state, "read", master_read_frames, err));
     AID_TRY(stage(state, "combine", combine, err));
     return stage(state, "write", write_master, err);
@@ -159,6 +158,8 @@ static void state_free(master_state *state)
     free(state->frames);
     free(state->inputs);
     aid_frame_store_free(state->store);
+    for (int s = 0; s < MASTER_MAX_SHAPES; s++)
+        aid_frame_store_free(state->shapes[s]);
     aid_master_done(&state->bias);
     aid_master_done(&state->dark);
     aid_master_done(&state->master);

@@ -23,7 +23,11 @@ typedef struct master_input {
     char sha256[65];  /* "" where it could not be read */
     char reason[160]; /* why it could not be read, else "" */
     int frame;        /* in the store; -1: not there */
+    int shape;        /* while reading: which of the stores */
 } master_input;
+
+/* Until all are read, nobody knows which shape is that of most frames. */
+enum { MASTER_MAX_SHAPES = 4 };
 
 typedef struct master_state {
     const aid_invocation *invocation;
@@ -34,8 +38,9 @@ typedef struct master_state {
     char bias_sha256[65], dark_sha256[65];
     int input_count;
     master_input *inputs;
-    aid_raw_frame *frames; /* [input_count]: of those that are in the store */
-    aid_frame_store *store;
+    aid_raw_frame *frames;                      /* [input_count]: in the end those in the store */
+    aid_frame_store *store;                     /* in the end that of most frames */
+    aid_frame_store *shapes[MASTER_MAX_SHAPES]; /* while reading */
     aid_pool *pool;
     aid_stage_meter meter;
     aid_notes notes;

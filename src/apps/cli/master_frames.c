@@ -81,25 +81,78 @@ static void merge_notes(master_state *state, const char *name, const aid_notes *
     }
 }
 
+/* The store of that shape; a new one where there is none yet and room for one. The first shape has
+ * the memory: it is most often the only one. */
+static aid_status find_shape(master_state *state, const aid_image *image, int *ret_shape,
+                             aid_error *err)
+{
+    int shape = 0;
+    for (; shape < MASTER_MAX_SHAPES && state->shapes[shape]; shape++) {
+        aid_frame_rows rows = aid_frame_store_rows(state->shapes[shape]);
+        if (rows.width == image->width && rows.height == image->height)
+            break;
+    }
+    *ret_shape = shape;
+    if (shape == MASTER_MAX_SHAPES || state->shapes[shape])
+        return AID_OK;
+    return aid_frame_store_new(shape == 0 ? AID_FRAME_STORE_MEMORY : 0, NULL, &state->shapes[shape],
+                               err);
+}
+
 static aid_status store_one(master_state *state, int index, arrival *from, aid_error *err)
 {
     master_input *input = &state->inputs[index];
-    aid_error why = {0};
     if (!from->sound)
         return AID_OK;
     merge_notes(state, from->frame.facts.name, from->notes);
-    aid_status status = aid_frame_store_add(state->store, &from->image, NULL, &why);
-    if (status == AID_OK) {
-        input->frame = aid_frame_store_count(state->store) - 1;
-        state->frames[input->frame] = from->frame;
-        from->frame = (aid_raw_frame){0};
+    AID_TRY(find_shape(state, &from->image, &input->shape, err));
+    if (input->shape == MASTER_MAX_SHAPES) {
+        snprintf(input->reason, sizeof input->reason, "%d x %d pixels: too many different shapes",
+                 from->image.width, from->image.height);
         return AID_OK;
     }
-    if (status == AID_ERR_INVALID && !state->options->strict) {
-        snprintf(input->reason, sizeof input->reason, "%s", why.message);
+    aid_frame_store *store = state->shapes[input->shape];
+    aid_status status = aid_frame_store_add(store, &from->image, NULL, err);
+    if (status != AID_OK)
+        return aid_error_prefix(err, status, "%s", input->path);
+    input->frame = aid_frame_store_count(store) - 1;
+    state->frames[index] = from->frame;
+    from->frame = (aid_raw_frame){0};
+    return AID_OK;
+}
+
+/* Keeps the store with the most frames, and the frames that are in it. */
+static aid_status keep_one_shape(master_state *state, aid_error *err)
+{
+    int best = 0, kept = 0;
+    for (int s = 1; s < MASTER_MAX_SHAPES && state->shapes[s]; s++)
+        if (aid_frame_store_count(state->shapes[s]) > aid_frame_store_count(state->shapes[best]))
+            best = s;
+    state->store = state->shapes[best];
+    state->shapes[best] = NULL;
+    if (!state->store)
         return AID_OK;
+    aid_frame_rows rows = aid_frame_store_rows(state->store);
+    for (int i = 0; i < state->input_count; i++) {
+        master_input *input = &state->inputs[i];
+        if (input->frame < 0)
+            continue;
+        aid_raw_frame frame = state->frames[i];
+        state->frames[i] = (aid_raw_frame){0};
+        if (input->shape == best) {
+            state->frames[kept++] = frame;
+            continue;
+        }
+        snprintf(input->reason, sizeof input->reason, "%d x %d pixels, and most have %d x %d",
+                 frame.facts.width, frame.facts.height, rows.width, rows.height);
+        input->frame = -1;
+        aid_raw_frame_done(&frame);
     }
-    AID_FAIL(err, status, "%s: %s", input->path, why.message);
+    for (int i = 0; state->options->strict && i < state->input_count; i++)
+        if (state->inputs[i].reason[0])
+            AID_FAIL(err, AID_ERR_INVALID, "%s: %s", state->inputs[i].path,
+                     state->inputs[i].reason);
+    return AID_OK;
 }
 
 static aid_status read_batch(reading *job, int count, aid_error *err)
@@ -123,9 +176,9 @@ static int batch_size(const master_state *state)
 {
     enum { BYTES_A_PIXEL = 10 };
     const int64_t most_bytes = 200 << 20;
-    aid_frame_rows rows = aid_frame_store_rows(state->store);
-    if (rows.count == 0)
+    if (!state->shapes[0])
         return 1;
+    aid_frame_rows rows = aid_frame_store_rows(state->shapes[0]);
     int64_t bytes = (int64_t)rows.width * rows.height * BYTES_A_PIXEL;
     return (int)AID_CLAMP(most_bytes / bytes, 1, (int64_t)aid_pool_threads(state->pool));
 }
@@ -152,7 +205,8 @@ aid_status master_read_frames(master_state *state, aid_error *err)
     for (int i = 0; i < batch; i++)
         arrivals[i].notes = &notes[i];
     AID_TRY(read_all(state, arrivals, err));
-    if (aid_frame_store_count(state->store) > 0)
+    AID_TRY(keep_one_shape(state, err));
+    if (state->store)
         return AID_OK;
     char more[48] = "";
     if (state->input_count > 1)

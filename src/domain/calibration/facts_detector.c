@@ -47,9 +47,9 @@ static double gain_of(const aid_header *header, const aid_camera *camera, const 
 static double read_noise_of(const aid_header *header, const aid_camera *camera, const char *name,
                             aid_notes *notes)
 {
-    static const char *const keywords[] = {
-        "RDNOISE", "READNOIS", "RON",      "READNOISE", "ENOISE",          "RDNOISE1",
-        "RONOISE", "RDNOISEA", "ARDNOISE", "NOISE",     "ESO DET OUT1 RON"};
+    static const char *const keywords[] = {"RDNOISE",  "READNOIS",        "RON",     "READNOISE",
+                                           "ENOISE",   "RDNOISE1",        "RONOISE", "RDNOISEA",
+                                           "ARDNOISE", "ESO DET OUT1 RON"};
     for (size_t i = 0; i < AID_COUNT_OF(keywords); i++) {
         double value;
         bool odd;

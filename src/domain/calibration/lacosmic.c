@@ -356,6 +356,7 @@ static aid_status settle(cosmic_job *job, aid_pool *pool, aid_error *err)
 {
     aid_cosmic_search *search = job->search;
     enum { ROUNDS = 3 };
+    search->narrowest_px = aid_cosmic_narrowest_star(search, job->input->image);
     for (int round = 0; round < ROUNDS; round++) {
         aid_cosmic_settle_input input = {
             .search = search, .image = job->input->image, .growing = round < ROUNDS - 1};
@@ -441,6 +442,9 @@ static aid_status load(cosmic_job *job, aid_pool *pool, aid_error *err)
         if (has_missing(search, search->variance))
             fill_missing(search, search->variance, search->variance_level);
     }
+    search->level_variance = search->variance
+                                 ? (double)search->variance_level
+                                 : fmax((double)search->level, 0.0) + (double)search->read_variance;
     block(search, search->found); /* zeroed, and free so far */
     uint8_t *blocked = search->found;
     search->found = search->state;
@@ -476,9 +480,42 @@ static int64_t collect(const aid_cosmic_search *search, int64_t start, int64_t *
     return count;
 }
 
-/* Groups into search->found: what is left there is a hit. Counts pixels and groups. */
-static aid_status keep_hits(aid_cosmic_search *search, aid_cosmics *cosmics, aid_error *err)
+/* How each pixel of a group compares with a star. A group that has a star's shape where it is
+ * bright enough for that to be seen, and nowhere anything sharper, is one. */
+static bool is_star(const cosmic_job *job, const int64_t *group, int64_t count)
 {
+    const aid_cosmic_search *search = job->search;
+    bool like_a_star = false, too_sharp = false;
+    for (int64_t k = 0; k < count; k++) {
+        int32_t x = (int32_t)(group[k] % search->width), y = (int32_t)(group[k] / search->width);
+        aid_cosmic_verdict verdict = aid_cosmic_compare_with_star(search, job->input->image, x, y);
+        too_sharp = too_sharp || verdict == AID_COSMIC_TOO_SHARP;
+        like_a_star = like_a_star || verdict == AID_COSMIC_LIKE_A_STAR;
+        if (verdict == AID_COSMIC_TOO_SHARP)
+            search->state[group[k]] |= AID_PIXEL_SHARP;
+        if (verdict == AID_COSMIC_LIKE_A_STAR)
+            search->state[group[k]] |= AID_PIXEL_STARLIKE;
+    }
+    return like_a_star && !too_sharp;
+}
+
+/* The part of a group that lies on a star and away from what is sharp belongs to the star. */
+static bool is_of_the_hit(const aid_cosmic_search *search, int64_t at)
+{
+    int32_t x = (int32_t)(at % search->width), y = (int32_t)(at / search->width);
+    if (!(search->state[at] & AID_PIXEL_STARLIKE))
+        return true;
+    for (int32_t j = AID_MAX(y - 1, 0); j <= AID_MIN(y + 1, search->height - 1); j++)
+        for (int32_t i = AID_MAX(x - 1, 0); i <= AID_MIN(x + 1, search->width - 1); i++)
+            if (search->state[(int64_t)j * search->width + i] & AID_PIXEL_SHARP)
+                return true;
+    return false;
+}
+
+/* Groups into search->found: what is left there is a hit. Counts pixels and groups. */
+static aid_status keep_hits(cosmic_job *job, aid_cosmics *cosmics, aid_error *err)
+{
+    aid_cosmic_search *search = job->search;
     AID_CLEANUP(aid_free_pointer)
     int64_t *group = NULL;
     int64_t all = (int64_t)search->width * search->height, struck = 0;
@@ -491,12 +528,14 @@ static aid_status keep_hits(aid_cosmic_search *search, aid_cosmics *cosmics, aid
             continue;
         bool seeded;
         int64_t count = collect(search, i, group, &seeded);
-        if (search->options->settle && !seeded)
+        if (search->options->settle && (!seeded || is_star(job, group, count)))
             continue;
         cosmics->hits++;
-        cosmics->pixels += count;
         for (int64_t k = 0; k < count; k++)
-            search->found[group[k]] = AID_PIXEL_STRUCK;
+            if (is_of_the_hit(search, group[k])) {
+                search->found[group[k]] = AID_PIXEL_STRUCK;
+                cosmics->pixels++;
+            }
     }
     for (int64_t i = 0; i < all; i++)
         search->state[i] |= search->found[i];
@@ -545,7 +584,7 @@ static aid_status find(cosmic_job *job, aid_pool *pool, aid_cosmics *ret_cosmics
     AID_TRY(iterate(job, pool, &cosmics.iterations, err));
     if (search->options->settle)
         AID_TRY(settle(job, pool, err));
-    AID_TRY(keep_hits(search, &cosmics, err));
+    AID_TRY(keep_hits(job, &cosmics, err));
     if (search->options->want_clean)
         AID_TRY(put_clean(job, pool, &cosmics.clean, err));
     put_mask(search, job->input->mask);

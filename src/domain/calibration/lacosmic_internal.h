@@ -13,7 +13,9 @@ enum {
     AID_PIXEL_STRUCK = 2, /* as things stand */
     AID_PIXEL_FOUND = 4,  /* struck by the Laplacian test */
     AID_PIXEL_CORE = 8,   /* and not just by its rule for neighbours */
-    AID_PIXEL_SEED = 16   /* settled to be a hit, whatever is beside it */
+    AID_PIXEL_SEED = 16,  /* settled to be a hit, whatever is beside it */
+    AID_PIXEL_SHARP = 32, /* sharper than a star can be */
+    AID_PIXEL_STARLIKE = 64
 };
 
 enum { AID_COSMIC_TILE_WIDTH = 256, AID_COSMIC_TILE_HEIGHT = 64, AID_COSMIC_KERNEL = 7 };
@@ -36,6 +38,8 @@ typedef struct aid_cosmic_search {
     float *scratch; /* [workers][scratch_planes][scratch_plane] */
     int64_t scratch_plane;
     float level, variance_level; /* of the sound pixels: fills what has no sound neighbour */
+    double level_variance;       /* e-^2, of a pixel of that level */
+    double narrowest_px;         /* Gaussian sigma of the narrowest stars */
 } aid_cosmic_search;
 
 enum { AID_COSMIC_PLANES = 7 };
@@ -55,5 +59,16 @@ typedef struct aid_cosmic_settle_input {
 
 /* The new states of one tile into search->found, from those in search->state. */
 void aid_cosmic_settle_tile(const aid_cosmic_settle_input *input, int64_t tile);
+
+/* The Gaussian sigma of the narrowest of the bright peaks that are no hits. */
+double aid_cosmic_narrowest_star(const aid_cosmic_search *search, const aid_image *image);
+
+typedef enum aid_cosmic_verdict {
+    AID_COSMIC_UNDECIDED,
+    AID_COSMIC_LIKE_A_STAR, /* beyond doubt: a hit of that height would be seen to be sharper */
+    AID_COSMIC_TOO_SHARP
+} aid_cosmic_verdict;
+aid_cosmic_verdict aid_cosmic_compare_with_star(const aid_cosmic_search *search,
+                                                const aid_image *image, int32_t x, int32_t y);
 
 #endif

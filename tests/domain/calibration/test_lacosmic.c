@@ -31,9 +31,9 @@ static void scene_done(scene *made)
     aid_mask_done(&made->mask);
 }
 
-static void add_star(aid_image *image, double x, double y, double flux)
+static void add_star(aid_image *image, double x, double y, double flux, double fwhm)
 {
-    const double sigma = 3.0 / 2.3548;
+    double sigma = fwhm / 2.3548;
     for (int32_t j = 0; j < image->height; j++)
         for (int32_t i = 0; i < image->width; i++) {
             double r2 = (i - x) * (i - x) + (j - y) * (j - y);
@@ -62,7 +62,7 @@ static scene struck_sky(int32_t width, int32_t height, int hits)
     CHECK_OK(aid_mask_init(width, height, &made.mask, &err));
     aid_random random = aid_random_seeded(7, 0);
     for (int k = 0; k < STARS; k++)
-        add_star(&made.image, star_x(k, width), star_y(k, height), 2000.0 * pow(1.6, k));
+        add_star(&made.image, star_x(k, width), star_y(k, height), 2000.0 * pow(1.6, k), 3.0);
     for (int k = 0; k < hits; k++) {
         double x = 3.0 + (width - 7.0) * aid_random_uniform(&random);
         double y = 3.0 + (height - 7.0) * aid_random_uniform(&random);
@@ -386,6 +386,42 @@ TEST(a_sky_of_stars_without_hits_keeps_the_cores_of_all_of_them)
     scene_done(&sky);
 }
 
+/* Stars of a FWHM of 1.9 px are sharp enough for the Laplacian test: of these 400, it takes most of
+ * the bright ones for hits, as the check of the compatible settings shows. */
+TEST(stars_that_are_hardly_resolved_are_no_hits_and_hits_among_them_are)
+{
+    enum { SIDE = 320, GRID = 16 };
+    for (int settle = 0; settle < 2; settle++) {
+        scene sky = struck_sky(SIDE, SIDE, 60);
+        aid_random random = aid_random_seeded(3, 0);
+        aid_image light;
+        CHECK_OK(aid_image_init(SIDE, SIDE, &light, &err));
+        for (int k = 0; k < 400; k++)
+            add_star(&light, GRID * (k % 20) + 4.0 + 8.0 * aid_random_uniform(&random),
+                     GRID * (k / 20) + 4.0 + 8.0 * aid_random_uniform(&random),
+                     1000.0 * pow(100.0, aid_random_uniform(&random)), 1.9);
+        int64_t on_stars = 0, in_hits = 0, found = 0;
+        for (int64_t i = 0; i < SIDE * SIDE; i++)
+            sky.image.data[i] += (float)aid_random_poisson(&random, (double)light.data[i]);
+        aid_lacosmic_options options = AID_LACOSMIC_DEFAULTS;
+        options.read_noise_e = 6.0;
+        options.settle = settle;
+        aid_cosmics cosmics;
+        CHECK_OK(search(&sky, &options, NULL, &cosmics));
+        for (int64_t i = 0; i < SIDE * SIDE; i++) {
+            bool marked = sky.mask.data[i] & AID_MASK_COSMIC_RAY, hit = sky.truth.data[i] > 0.0f;
+            on_stars += marked && !hit && light.data[i] > 300.0f;
+            in_hits += hit && light.data[i] < 30.0f;
+            found += marked && hit && light.data[i] < 30.0f;
+        }
+        CHECK(settle ? on_stars < 40 : on_stars > 1000);
+        CHECK((double)found > 0.95 * (double)in_hits);
+        aid_image_done(&light);
+        aid_cosmics_done(&cosmics);
+        scene_done(&sky);
+    }
+}
+
 /* A variance image that says what gain and read noise would say leads to the same hits, but for
  * those few pixels at the very limits: the noise is the median of a slightly other quantity. */
 TEST(a_variance_image_takes_the_place_of_gain_and_read_noise)
@@ -448,7 +484,7 @@ TEST(masked_and_missing_pixels_are_neither_judged_nor_changed)
 TEST(a_saturated_star_is_left_alone)
 {
     scene sky = struck_sky(200, 200, 0);
-    add_star(&sky.image, 100.0, 100.0, 5e6);
+    add_star(&sky.image, 100.0, 100.0, 5e6, 3.0);
     for (int64_t i = 0; i < 200 * 200; i++)
         sky.image.data[i] = fminf(sky.image.data[i], 60000.0f);
     aid_lacosmic_options options = AID_LACOSMIC_DEFAULTS;

@@ -34,8 +34,9 @@ static void scene_done(scene *made)
 static void add_star(aid_image *image, double x, double y, double flux, double fwhm)
 {
     double sigma = fwhm / 2.3548;
-    for (int32_t j = 0; j < image->height; j++)
-        for (int32_t i = 0; i < image->width; i++) {
+    const int32_t reach = 20, x0 = (int32_t)x, y0 = (int32_t)y;
+    for (int32_t j = AID_MAX(y0 - reach, 0); j < AID_MIN(y0 + reach, image->height); j++)
+        for (int32_t i = AID_MAX(x0 - reach, 0); i < AID_MIN(x0 + reach, image->width); i++) {
             double r2 = (i - x) * (i - x) + (j - y) * (j - y);
             aid_image_row(image, j)[i] +=
                 (float)(flux / (6.2832 * sigma * sigma) * exp(-0.5 * r2 / (sigma * sigma)));

@@ -29,7 +29,8 @@ static const aid_setting_use uses[] = {
     {AID_FIELD("zero-point", preprocess_options, zero_point),
      .help = "magnitude of one unit of the calibrated frames; else from their headers"},
     {AID_FIELD("electrons", preprocess_options, electrons)},
-    {AID_FIELD("memory", preprocess_options, memory)},
+    {AID_FIELD("memory", preprocess_options, memory),
+     .help = "memory to work in at most; unless told, three quarters of the machine's"},
     {AID_FIELD("dry-run", preprocess_options, dry_run)},
     AID_COMMON_USES(preprocess_options),
 };
@@ -81,6 +82,14 @@ static aid_status check_options(const night_state *night, aid_error *err)
     return AID_OK;
 }
 
+static bool is_told(const aid_invocation *invocation, const char *key)
+{
+    for (int i = 0; i < invocation->command->use_count; i++)
+        if (!strcmp(invocation->command->uses[i].key, key))
+            return strcmp(invocation->origins[i], "default") != 0;
+    return false;
+}
+
 static aid_status set_up(const aid_invocation *invocation, night_state *night, aid_error *err)
 {
     const preprocess_options *options = invocation->options;
@@ -99,7 +108,7 @@ static aid_status set_up(const aid_invocation *invocation, night_state *night, a
                  "between, or none",
                  options->stages);
     night->memory_bytes =
-        options->memory != AID_UNSET_INTEGER ? options->memory << 20 : aid_default_memory_bytes();
+        is_told(invocation, "memory") ? options->memory << 20 : aid_default_memory_bytes();
     night->parameter_count =
         aid_command_parameters(invocation, night->parameters, (int)AID_COUNT_OF(night->parameters));
     const char *kind = getenv("TERM");

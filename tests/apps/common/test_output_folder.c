@@ -196,9 +196,10 @@ TEST(a_folder_of_their_own_goes_when_nothing_is_in_it)
     enter_new_folder();
     CHECK_OK(aid_output_folder_commit(begin_nested("out", "one", 0), &err));
     CHECK(exists("out") && entries_in("out") == 0);
-    begin_nested("new", "one", 3);
+    aid_output_folder *folder = begin_nested("new", "one", 3);
     aid_output_folders_abandon_all();
     CHECK(!exists(".new.unfinished"));
+    aid_output_folder_abandon(folder);
 }
 
 TEST(strangers_in_a_folder_of_their_own_stay_and_one_that_is_a_file_is_refused)

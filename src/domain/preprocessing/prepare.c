@@ -95,6 +95,16 @@ static void mask_by_variance(preparation *job)
     }
 }
 
+/* A pixel that is known to be bad and therefore has no value is a defect, not the end of the image:
+ * candidates beside it are none at an edge. */
+static void tell_defects_from_gaps(const aid_mask *mask)
+{
+    int64_t pixels = (int64_t)mask->width * mask->height;
+    for (int64_t i = 0; i < pixels; i++)
+        if (mask->data[i] & AID_MASK_BAD)
+            mask->data[i] &= (uint8_t)~AID_MASK_NO_DATA;
+}
+
 static aid_status check_content(const preparation *job, aid_error *err)
 {
     const aid_exposure *exposure = job->exposure;
@@ -547,6 +557,7 @@ static aid_status prepare(preparation *job, aid_error *err)
     aid_exposure *exposure = job->exposure;
     AID_TRY(aid_prepare_mask_blanks(&exposure->image, &exposure->mask, job->pool, err));
     mask_by_variance(job);
+    tell_defects_from_gaps(&exposure->mask);
     AID_TRY(mask_unexposed(job, err));
     AID_TRY(check_content(job, err));
     AID_TRY(set_place_and_time(job, err));

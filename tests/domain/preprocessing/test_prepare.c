@@ -355,6 +355,25 @@ TEST(bits_of_the_users_mask_are_kept)
     aid_exposure_done(&exposure);
 }
 
+/* Candidates beside missing pixels count as those at an edge; a bad pixel is none. */
+TEST(a_bad_pixel_without_a_value_is_a_defect_and_no_gap)
+{
+    aid_image image = noise_image(128, 128, 50.0, 3.0, 25);
+    aid_mask mask = {0};
+    CHECK_OK(aid_mask_init(128, 128, &mask, &err));
+    aid_mask_row(&mask, 20)[30] = AID_MASK_BAD;
+    aid_mask_row(&mask, 21)[30] = AID_MASK_BAD | AID_MASK_NO_DATA;
+    aid_image_row(&image, 20)[30] = aid_image_row(&image, 21)[30] = NAN;
+    aid_image_row(&image, 60)[70] = NAN;
+    aid_exposure exposure = {0};
+    CHECK_OK(prepare_with(&image, &mask, NULL, NULL, NULL, &exposure));
+    CHECK_EQUAL(aid_mask_row(&exposure.mask, 20)[30], AID_MASK_BAD);
+    CHECK_EQUAL(aid_mask_row(&exposure.mask, 21)[30], AID_MASK_BAD);
+    CHECK_EQUAL(aid_mask_row(&exposure.mask, 60)[70], AID_MASK_NO_DATA);
+    CHECK(isfinite(aid_image_row(&exposure.image, 20)[30]));
+    aid_exposure_done(&exposure);
+}
+
 /* ------------------------------------------------------------------------------------ cosmic rays
  */
 

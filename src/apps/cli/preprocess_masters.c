@@ -13,7 +13,7 @@
 
 /* Measured with six frames of 2048 x 2048 pixels: what combining takes, bias and dark included, and
  * what each frame takes that is being read. */
-static const int64_t bytes_per_pixel = 48, bytes_per_pixel_read = 16, bytes_besides = 32 << 20;
+static const int64_t bytes_per_pixel = 36, bytes_per_pixel_read = 16, bytes_besides = 32 << 20;
 static const int64_t least_store_bytes = 16 << 20;
 
 /* One master in the making. */

@@ -190,6 +190,78 @@ TEST(points_that_do_not_determine_the_map_are_refused_and_the_result_left_alone)
 }
 
 /* From numpy 1.24.2: max over the corners of diag(A inv(M' W M) A'), M the design matrix. */
+/* --------------------------------------------------------------------------- fewer freedoms */
+
+static void through(const aid_transform *map, const double *x, const double *y, int count,
+                    double *u, double *v)
+{
+    for (int i = 0; i < count; i++)
+        aid_transform_apply(map, x[i], y[i], &u[i], &v[i]);
+}
+
+TEST(a_shift_a_similarity_and_an_affine_map_come_back_from_the_least_points)
+{
+    static const double x[] = {10.0, 350.0, 120.0}, y[] = {20.0, 60.0, 280.0};
+    double u[3], v[3];
+    for (int model = AID_LINEAR_SHIFT; model <= AID_LINEAR_AFFINE; model++) {
+        aid_transform truth = aid_transform_identity(400, 300), fitted;
+        double sign = model == AID_LINEAR_MIRRORED ? -1.0 : 1.0;
+        truth.cx[0] += 31.0;
+        truth.cy[0] -= 7.5;
+        if (model != AID_LINEAR_SHIFT) {
+            truth.cx[1] = 190.0;
+            truth.cx[2] = -20.0 * sign;
+            truth.cy[1] = 20.0;
+            truth.cy[2] = 190.0 * sign;
+        }
+        if (model == AID_LINEAR_AFFINE)
+            truth.cx[2] += 11.0;
+        int least = model == AID_LINEAR_SHIFT ? 1 : model == AID_LINEAR_AFFINE ? 3 : 2;
+        const aid_transform_points points = {x, y, NULL, least};
+        through(&truth, x, y, 3, u, v);
+        CHECK_OK(aid_transform_fit_linear((aid_linear_model)model, &points, u, v, 400, 300, &fitted,
+                                          &err));
+        for (int i = 0; i < 3; i++) { /* the third one, too, which most have not seen */
+            double at_u, at_v;
+            aid_transform_apply(&fitted, x[i], y[i], &at_u, &at_v);
+            CHECK_NEAR(at_u, u[i], 1e-9);
+            CHECK_NEAR(at_v, v[i], 1e-9);
+        }
+    }
+}
+
+TEST(points_that_do_not_determine_a_linear_map_are_refused_and_the_result_left_alone)
+{
+    static const double x[] = {10.0, 20.0, 30.0}, y[] = {5.0, 10.0, 15.0}; /* on a line */
+    static const double same[] = {4.0, 4.0};
+    aid_transform fitted = {.degree = -7};
+    const aid_transform_points line = {x, y, NULL, 3}, one = {x, y, NULL, 1},
+                               none = {x, y, NULL, 0};
+    const aid_transform_points twice = {same, same, NULL, 2};
+    CHECK_REFUSED(aid_transform_fit_linear(AID_LINEAR_AFFINE, &line, x, y, 400, 300, &fitted, &err),
+                  AID_ERR_NUMERIC, "3 points do not determine");
+    CHECK_REFUSED(
+        aid_transform_fit_linear(AID_LINEAR_SIMILARITY, &one, x, y, 400, 300, &fitted, &err),
+        AID_ERR_NUMERIC, "1 points do not determine a similarity");
+    CHECK_REFUSED(
+        aid_transform_fit_linear(AID_LINEAR_MIRRORED, &twice, x, y, 400, 300, &fitted, &err),
+        AID_ERR_NUMERIC, "2 points do not determine a similarity");
+    CHECK_REFUSED(aid_transform_fit_linear(AID_LINEAR_SHIFT, &none, x, y, 400, 300, &fitted, &err),
+                  AID_ERR_NUMERIC, "0 points do not determine a shift");
+    CHECK_EQUAL(fitted.degree, -7);
+}
+
+TEST(a_map_is_the_identity_when_it_moves_no_pixel)
+{
+    aid_transform map = aid_transform_identity(400, 300);
+    CHECK(aid_transform_is_identity(&map, 400, 300, 1e-9));
+    map.cx[1] *= 1.0 + 1e-4; /* .02 px at the borders */
+    CHECK(!aid_transform_is_identity(&map, 400, 300, 1e-2));
+    CHECK(aid_transform_is_identity(&map, 400, 300, 3e-2));
+    map.cx[0] = NAN;
+    CHECK(!aid_transform_is_identity(&map, 400, 300, 1e9));
+}
+
 TEST(the_worst_variance_equals_that_of_numpy)
 {
     const double x[] = {10, 80, 30, 60, 95, 5, 50}, y[] = {20, 10, 90, 70, 85, 60, 45};

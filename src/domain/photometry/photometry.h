@@ -265,7 +265,8 @@ AID_MUST_USE aid_status aid_measure_set(const double *values, int64_t count,
 typedef struct aid_classification {
     aid_source_class kind;     /* unknown: too faint to tell, or there is no PSF */
     double spread, spread_err; /* SPREAD_MODEL (Desai et al. 2012): 0 point, > 0 extended */
-    double sharpness;          /* significance of the best single pixel over that of the PSF */
+    double sharpness; /* how far a single pixel stands out of what the PSF leaves, sigma: 1 to 3 by
+                       * noise alone */
     double p_point, p_extended, p_artefact; /* sum to 1; NaN without a PSF */
     double snr;
     unsigned flags;

@@ -150,8 +150,8 @@ void aid_photometry_shift_stamp(const photometry_stamp *stamp, double dx, double
     /* Box pixel i is the stamp's pixel i + x0 - left - dx. */
     axis_taps tx = taps_for(box->x0 - stamp->left - dx), ty = taps_for(box->y0 - stamp->top - dy);
     enum { MAX_WIDTH = 4096 }; /* 16 stars in a chain, each as far as it goes */
-    double line[PHOTOMETRY_MAX_SIDE], smooth[MAX_WIDTH], steep[MAX_WIDTH];
-    assert(box->width <= MAX_WIDTH);
+    double line[MAX_WIDTH], smooth[MAX_WIDTH], steep[MAX_WIDTH];
+    assert(box->width <= MAX_WIDTH && stamp->side <= MAX_WIDTH);
     for (int s = 0; s < stamp->side; s++) {
         int from = AID_MAX(s - ty.first - PHOTOMETRY_TAPS + 1, 0);
         int to = AID_MIN(s - ty.first, box->height - 1);

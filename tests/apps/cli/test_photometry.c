@@ -108,7 +108,7 @@ TEST(apertures_may_be_corrected_to_the_whole_star)
 TEST(forced_fluxes_on_a_difference_agree_with_the_truth)
 {
     enter_new_folder();
-    CHECK_EQUAL(astrid("simulate -o night --raw 0 --size 768 --seed 8 --transients 60 --faders 0 "
+    CHECK_EQUAL(astrid("simulate -o night --raw 0 --size 512 --seed 8 --transients 32 --faders 0 "
                        "--variables 0 --movers 0 --galaxy-density 0 --cosmic-rays 0"),
                 0);
     CHECK_EQUAL(astrid("run night/science.fits night/reference.fits -o run"), 0);
@@ -129,10 +129,10 @@ TEST(forced_fluxes_on_a_difference_agree_with_the_truth)
     CHECK_TEXT(text(&table, "method", 0), "map");
     CHECK_TEXT(text(&table, "filter", 0), "r");
     CHECK(number(&table, "mjd", 0) > 60000.0);
-    CHECK(count > 40);
-    /* 50 pulls: mean to .14, scatter to 10 %; the difference itself has half a percent. */
-    CHECK_NEAR(sum / count, 0.0, 0.55);
-    CHECK_NEAR(sqrt(squares / count), 1.0, 0.35);
+    CHECK(count > 20);
+    /* 25 pulls: mean to .2, scatter to 14 %; the difference itself has half a percent. */
+    CHECK_NEAR(sum / count, 0.0, 0.8);
+    CHECK_NEAR(sqrt(squares / count), 1.0, 0.5);
     aid_table_done(&truth);
     aid_table_done(&table);
 }

@@ -33,11 +33,11 @@ static moments moments_of(const double *values, int count)
     return (moments){mean, sqrt(squares / count - mean * mean)};
 }
 
-enum { SIDE = 30, STARS = SIDE * SIDE };
+enum { SIDE = 24, STARS = SIDE * SIDE };
 static double places[STARS][2];
 static aid_psf_flux fits[STARS];
 
-/* 900 stars: a mean pull is known to .033, its scatter to 2.4 %; 4 of these. */
+/* 576 stars: a mean pull is known to .042, its scatter to 3 %; 4 of these. */
 static void check_pulls(double flux, double gain, bool fixed, bool background)
 {
     test_frame f;
@@ -57,11 +57,11 @@ static void check_pulls(double flux, double gain, bool fixed, bool background)
         CHECK_EQUAL(fits[i].flags, 0);
     }
     moments flux_pull = moments_of(pulls, STARS), x_pull = moments_of(x_pulls, STARS);
-    CHECK_NEAR(flux_pull.mean, 0.0, 0.14);
-    CHECK_NEAR(flux_pull.scatter, 1.0, 0.1);
-    CHECK_NEAR(x_pull.mean, 0.0, 0.14);
-    CHECK_NEAR(x_pull.scatter, fixed ? 0.0 : 1.0, 0.1);
-    CHECK_NEAR(chi2, 1.0, 0.03); /* 40 or so pixels each: sqrt(2/(40 900)) = .0075 */
+    CHECK_NEAR(flux_pull.mean, 0.0, 0.17);
+    CHECK_NEAR(flux_pull.scatter, 1.0, 0.12);
+    CHECK_NEAR(x_pull.mean, 0.0, 0.17);
+    CHECK_NEAR(x_pull.scatter, fixed ? 0.0 : 1.0, 0.12);
+    CHECK_NEAR(chi2, 1.0, 0.037); /* 40 or so pixels each: sqrt(2/(40 576)) = .009 */
     test_frame_done(&f);
 }
 
@@ -205,8 +205,8 @@ TEST(optimal_fluxes_of_faint_sources_have_honest_errors)
         pulls[i] = (fit.flux - flux) / fit.flux_err;
     }
     moments pull = moments_of(pulls, STARS);
-    CHECK_NEAR(pull.mean, 0.0, 0.14);
-    CHECK_NEAR(pull.scatter, 1.0, 0.1);
+    CHECK_NEAR(pull.mean, 0.0, 0.17);
+    CHECK_NEAR(pull.scatter, 1.0, 0.12);
     test_frame_done(&f);
 }
 

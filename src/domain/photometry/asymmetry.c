@@ -1,0 +1,78 @@
+/* Asymmetry (Conselice 2003): what is left when a source is turned by 180 degrees around the centre
+ * that leaves least, relative to its light. */
+#include "domain/photometry/morphology.h"
+
+/* Turning around (x, y) takes pixel i to 2x - i: the patch read backwards, and moved. */
+static void turn(const morphology_patch *patch, double x, double y)
+{
+    int side = patch->side, count = side * side;
+    for (int p = 0; p < count; p++)
+        patch->work[p] = patch->values[count - 1 - p];
+    photometry_stamp stamp = {.radius = patch->radius, .side = side, .values = patch->work};
+    photometry_box box = {0, 0, side, side};
+    aid_photometry_shift_stamp(&stamp, 2.0 * x - (side - 1), 2.0 * y - (side - 1), &box,
+                               patch->turned, NULL, NULL);
+}
+
+/* The variance that is left of white noise when it is moved by so many pixels. */
+static double kept_variance(double shift)
+{
+    double weights[PHOTOMETRY_TAPS], sum = 0.0;
+    aid_photometry_taps(shift - floor(shift), weights, NULL);
+    for (int k = 0; k < PHOTOMETRY_TAPS; k++)
+        sum += weights[k] * weights[k];
+    return sum;
+}
+
+/* sum |I - I_180| / sum |I| within the radius, less what noise alone would give. */
+static double asymmetry_at(const morphology_patch *patch, double radius, double x, double y)
+{
+    double difference = 0.0, light = 0.0;
+    int pairs = 0, side = patch->side;
+    turn(patch, x, y);
+    for (int j = 0; j < side; j++)
+        for (int i = 0; i < side; i++) {
+            int opposite_i = (int)floor(2.0 * x - i + 0.5);
+            int opposite_j = (int)floor(2.0 * y - j + 0.5), p = j * side + i;
+            bool inside = hypot(i - x, j - y) <= radius && opposite_i >= 0 && opposite_j >= 0 &&
+                          opposite_i < side && opposite_j < side;
+            if (!inside || !patch->sound[p] || !patch->sound[opposite_j * side + opposite_i])
+                continue;
+            difference += fabs((double)patch->values[p] - patch->turned[p]);
+            light += fabs((double)patch->values[p]);
+            pairs++;
+        }
+    /* Two independent noises of variances s^2 and k s^2 differ by sqrt(2/pi (1 + k)) s. */
+    double kept = kept_variance(2.0 * x) * kept_variance(2.0 * y);
+    double noise =
+        patch->sigma > 0.0 ? patch->sigma * sqrt(2.0 / photometry_pi * (1.0 + kept)) * pairs : 0.0;
+    return light > 0.0 ? (difference - noise) / light : NAN;
+}
+
+double aid_morphology_asymmetry(const morphology_patch *patch, double radius, double *ret_x,
+                                double *ret_y)
+{
+    const double finest = 0.05;
+    double x = patch->x, y = patch->y, least = asymmetry_at(patch, radius, x, y);
+    for (double step = 0.8; step >= finest; step *= 0.5) {
+        bool moved = true;
+        for (int walk = 0; walk < 6 && moved; walk++) {
+            const double around[4][2] = {{step, 0.0}, {-step, 0.0}, {0.0, step}, {0.0, -step}};
+            double from_x = x, from_y = y;
+            moved = false;
+            for (int k = 0; k < 4; k++) {
+                double value =
+                    asymmetry_at(patch, radius, from_x + around[k][0], from_y + around[k][1]);
+                if (value < least) {
+                    least = value;
+                    x = from_x + around[k][0];
+                    y = from_y + around[k][1];
+                    moved = true;
+                }
+            }
+        }
+    }
+    *ret_x = x;
+    *ret_y = y;
+    return least;
+}

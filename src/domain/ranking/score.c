@@ -45,10 +45,13 @@ aid_score_columns aid_score_columns_of(const aid_catalogue *catalogue)
                  {"fwhm", &columns.fwhm},
                  {"ellipticity", &columns.ellipticity},
                  {"peak", &columns.peak},
+                 {"chi2", &columns.chi2},
                  {"masked_fraction", &columns.masked},
                  {"flags", &columns.flags}};
     for (size_t i = 0; i < AID_COUNT_OF(names); i++)
         *names[i].column = aid_catalogue_find(catalogue, names[i].name);
+    if (columns.chi2 < 0)
+        columns.chi2 = aid_catalogue_find(catalogue, "chi2_psf");
     return columns;
 }
 
@@ -100,9 +103,11 @@ static aid_measured measure(const rank_job *job, int64_t row)
                           .fwhm = positive(aid_catalogue_number(of, c->fwhm, row)),
                           .ellipticity = finite(aid_catalogue_number(of, c->ellipticity, row)),
                           .peak = finite(aid_catalogue_number(of, c->peak, row)),
+                          .chi2 = positive(aid_catalogue_number(of, c->chi2, row)),
                           .masked_fraction = finite(aid_catalogue_number(of, c->masked, row)),
                           .host_flux = job->hosts ? job->hosts[row] : (double)NAN,
-                          .flag_factor = c->flags >= 0 ? aid_flag_factor(flags) : (double)NAN,
+                          .shape_flags = c->flags >= 0 ? aid_flag_factor(flags, true) : (double)NAN,
+                          .flags = c->flags >= 0 ? aid_flag_factor(flags, false) : (double)NAN,
                           .edge_factor = c->flags < 0 ? (double)NAN
                                          : cut_off    ? 0.5
                                                       : 1.0,
@@ -134,7 +139,8 @@ static aid_status find_field(rank_job *job, aid_error *err)
     AID_TRY(aid_new_array((size_t)rows, 3 * sizeof *values, "ranking", &values, err));
     for (int64_t row = 0; row < rows; row++) {
         aid_measured measured = measure(job, row);
-        if (!(aid_significance(&measured) >= bright_snr) || measured.flag_factor < 1.0)
+        if (!(aid_significance(&measured) >= bright_snr) ||
+            measured.flags * measured.shape_flags < 1.0)
             continue;
         const double shape[3] = {measured.fwhm, measured.ellipticity, aid_concentration(&measured)};
         field->rows++;
@@ -296,6 +302,8 @@ static void explain(rank_job *job)
             c->peak < 0 || c->flux < 0 ? "not both of the columns peak and flux" : bright);
     if (c->snr < 0 || c->score < 0)
         say(job, AID_PART_AGREEMENT, "not both of the columns snr and score");
+    if (c->chi2 < 0)
+        say(job, AID_PART_FIT, "no column chi2");
     if (c->masked < 0)
         say(job, AID_PART_MASKED, "no column masked_fraction");
     if (!job->hosts)
@@ -305,6 +313,7 @@ static void explain(rank_job *job)
     if (!fluxes)
         say(job, AID_PART_UNCERTAINTY, "not both of the columns flux and flux_err");
     if (c->flags < 0) {
+        say(job, AID_PART_SHAPE_FLAGS, "no column flags");
         say(job, AID_PART_FLAGS, "no column flags");
         say(job, AID_PART_EDGE, "no column flags");
     }

@@ -23,12 +23,14 @@ typedef enum aid_score_part {
     AID_PART_ELLIPTICITY,   /* the same */
     AID_PART_CONCENTRATION, /* peak/flux, the same */
     AID_PART_AGREEMENT,     /* of snr with score, where there are both */
-    AID_PART_FLAGS,
-    AID_PART_MASKED,       /* masked_fraction */
-    AID_PART_CHANGE,       /* of ANOMALY */
-    AID_PART_COMPLETENESS, /* of CONFIDENCE: which columns have a value */
-    AID_PART_UNCERTAINTY,  /* flux_err/|flux| */
-    AID_PART_EDGE,         /* the flags edge, masked and no_data */
+    AID_PART_FIT,           /* chi2 of the fit of the PSF */
+    AID_PART_SHAPE_FLAGS,   /* dipole, bad_shape, cosmic_ray */
+    AID_PART_FLAGS,         /* the others that are bad */
+    AID_PART_MASKED,        /* masked_fraction */
+    AID_PART_CHANGE,        /* of ANOMALY */
+    AID_PART_COMPLETENESS,  /* of CONFIDENCE: which columns have a value */
+    AID_PART_UNCERTAINTY,   /* flux_err/|flux| */
+    AID_PART_EDGE,          /* the flags edge, masked and no_data */
     AID_SCORE_PARTS
 } aid_score_part;
 const char *aid_part_name(aid_score_part part); /* "significance", ... */

@@ -4,31 +4,35 @@
 
 #include "domain/ranking/score.h"
 
+#include <stdbool.h>
+
 /* Columns of a catalogue that scores look at; -1: none. */
 typedef struct aid_score_columns {
-    int id, x, y, ra, dec, flux, flux_err, snr, score, mag, fwhm, ellipticity, peak, masked, flags;
+    int id, x, y, ra, dec, flux, flux_err, snr, score, mag, fwhm, ellipticity, peak, chi2, masked,
+        flags;
 } aid_score_columns;
 aid_score_columns aid_score_columns_of(const aid_catalogue *catalogue);
 
 /* What the scores of one row are computed from; NaN: null. */
 typedef struct aid_measured {
     double snr, score; /* absolute */
-    double flux, flux_err, fwhm, ellipticity, peak, masked_fraction;
+    double flux, flux_err, fwhm, ellipticity, peak, chi2, masked_fraction;
     double host_flux;
-    double flag_factor, edge_factor, completeness; /* no draws change these */
+    double shape_flags, flags, edge_factor, completeness; /* no draws change these */
 } aid_measured;
 
 /* The smaller one of |snr| and |score|, else |flux|/flux_err. */
 double aid_significance(const aid_measured *row);
 /* peak/flux */
 double aid_concentration(const aid_measured *row);
-/* Product of the factors of the flags' names; 1 for names that say nothing bad. */
-double aid_flag_factor(const char *flags);
+/* Product of the factors of the flags' names, of those about the shape or of all others; 1 for
+ * names that say nothing bad. */
+double aid_flag_factor(const char *flags, bool about_shape);
 
 void aid_score_parts(const aid_measured *row, const aid_field_shape *field, double half_snr,
                      double ret_parts[AID_SCORE_PARTS]);
-/* Products of the parts that are there; NaN where a score has none, or lacks one it cannot do
- * without. */
+/* Products of the parts that are there, NaN where a score has none; but the clues about the shape
+ * are not independent and count as two, however many they are. */
 void aid_scores_of_parts(const double parts[AID_SCORE_PARTS], double ret_scores[AID_SCORES]);
 /* Weighted geometric mean of the scores that are there. */
 double aid_combined_score(const double scores[AID_SCORES], const double weights[AID_SCORES],

@@ -20,6 +20,8 @@ static const struct {
                 [AID_PART_ELLIPTICITY] = {"ellipticity", AID_SCORE_QUALITY},
                 [AID_PART_CONCENTRATION] = {"concentration", AID_SCORE_QUALITY},
                 [AID_PART_AGREEMENT] = {"agreement", AID_SCORE_QUALITY},
+                [AID_PART_FIT] = {"fit", AID_SCORE_QUALITY},
+                [AID_PART_SHAPE_FLAGS] = {"shape_flags", AID_SCORE_QUALITY},
                 [AID_PART_FLAGS] = {"flags", AID_SCORE_QUALITY},
                 [AID_PART_MASKED] = {"masked", AID_SCORE_QUALITY},
                 [AID_PART_CHANGE] = {"change", AID_SCORE_ANOMALY},
@@ -40,18 +42,25 @@ aid_score_kind aid_part_score(aid_score_part part)
 /* ------------------------------------------------------------------------------------------- flags
  */
 
-double aid_flag_factor(const char *flags)
+double aid_flag_factor(const char *flags, bool about_shape)
 {
     static const struct {
         const char *name;
         double factor;
-    } bad[] = {{"edge", 0.6},       {"truncated", 0.6},  {"saturated_neighbour", 0.6},
-               {"saturated", 0.6},  {"masked", 0.6},     {"dipole", 0.6},
-               {"cosmic_ray", 0.4}, {"bad_column", 0.6}, {"bright_star_residual", 0.5},
-               {"bad_shape", 0.5}};
+        bool about_shape;
+    } bad[] = {{"edge", 0.6, false},
+               {"truncated", 0.6, false},
+               {"saturated_neighbour", 0.6, false},
+               {"saturated", 0.6, false},
+               {"masked", 0.6, false},
+               {"bad_column", 0.6, false},
+               {"bright_star_residual", 0.5, false},
+               {"dipole", 0.6, true},
+               {"bad_shape", 0.5, true},
+               {"cosmic_ray", 0.4, true}};
     double factor = 1.0;
     for (size_t i = 0; i < AID_COUNT_OF(bad); i++)
-        if (aid_flags_have(flags, bad[i].name))
+        if (bad[i].about_shape == about_shape && aid_flags_have(flags, bad[i].name))
             factor *= bad[i].factor;
     return factor;
 }
@@ -117,7 +126,12 @@ void aid_score_parts(const aid_measured *row, const aid_field_shape *field, doub
         deviation_part(fmin(row->snr / row->score - 1.0, 0.0), shape_sigma(0.05, 0.3, s));
     if (isnan(row->snr) || isnan(row->score)) /* fmin hides it */
         ret_parts[AID_PART_AGREEMENT] = NAN;
-    ret_parts[AID_PART_FLAGS] = row->flag_factor;
+    double misfit = log(row->chi2) / hypot(0.3, 0.01 * s); /* a PSF is known to about 1 % */
+    ret_parts[AID_PART_FIT] = misfit > 0.0    ? deviation_part(misfit, 1.0)
+                              : isnan(misfit) ? NAN
+                                              : 1.0;
+    ret_parts[AID_PART_SHAPE_FLAGS] = row->shape_flags;
+    ret_parts[AID_PART_FLAGS] = row->flags;
     ret_parts[AID_PART_MASKED] = 1.0 - AID_CLAMP(row->masked_fraction, 0.0, 1.0);
     if (isnan(row->masked_fraction))
         ret_parts[AID_PART_MASKED] = NAN;
@@ -130,6 +144,24 @@ void aid_score_parts(const aid_measured *row, const aid_field_shape *field, doub
 /* ------------------------------------------------------------------------------------------ scores
  */
 
+static bool is_shape_clue(int part)
+{
+    return part >= AID_PART_WIDTH && part <= AID_PART_SHAPE_FLAGS;
+}
+
+/* The geometric mean of the clues, squared. Of one or two clues: their product. */
+static double shape_factor(const double parts[AID_SCORE_PARTS])
+{
+    double product = 1.0;
+    int clues = 0;
+    for (int i = 0; i < AID_SCORE_PARTS; i++)
+        if (is_shape_clue(i) && !isnan(parts[i])) {
+            product *= parts[i];
+            clues++;
+        }
+    return clues > 2 ? pow(product, 2.0 / clues) : product;
+}
+
 void aid_scores_of_parts(const double parts[AID_SCORE_PARTS], double ret_scores[AID_SCORES])
 {
     int found[AID_SCORES] = {0};
@@ -137,9 +169,10 @@ void aid_scores_of_parts(const double parts[AID_SCORE_PARTS], double ret_scores[
         ret_scores[i] = 1.0;
     for (int i = 0; i < AID_SCORE_PARTS; i++)
         if (!isnan(parts[i])) {
-            ret_scores[parts_of[i].score] *= parts[i];
+            ret_scores[parts_of[i].score] *= is_shape_clue(i) ? 1.0 : parts[i];
             found[parts_of[i].score]++;
         }
+    ret_scores[AID_SCORE_QUALITY] *= shape_factor(parts);
     for (int i = 0; i < AID_SCORES; i++)
         if (!found[i])
             ret_scores[i] = NAN;

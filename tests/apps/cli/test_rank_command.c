@@ -43,7 +43,8 @@ TEST(rows_come_in_the_order_of_their_scores_and_each_part_is_told)
     for (size_t i = 0; i < 5; i++)
         found[i] = id_at(json, i);
     const json_t *third = json_array_get(json_object_get(json, "ranked"), 2);
-    double flags = json_number_value(json_object_get(json_object_get(third, "parts"), "flags"));
+    double flags =
+        json_number_value(json_object_get(json_object_get(third, "parts"), "shape_flags"));
     bool null = json_is_null(json_object_get(json_object_get(third, "anomaly"), "value"));
     const json_t *reasons = json_object_get(json, "not_computed");
     bool reason = json_is_string(json_object_get(reasons, "change")) &&

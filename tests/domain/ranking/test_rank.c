@@ -12,7 +12,7 @@ enum { ROWS = 24 };
 typedef struct sample {
     int64_t id[ROWS];
     double x[ROWS], y[ROWS], flux[ROWS], flux_err[ROWS], snr[ROWS], score[ROWS];
-    double fwhm[ROWS], ellipticity[ROWS], peak[ROWS], masked[ROWS];
+    double fwhm[ROWS], ellipticity[ROWS], peak[ROWS], masked[ROWS], chi2[ROWS];
     const char *flags[ROWS];
 } sample;
 
@@ -32,12 +32,13 @@ static sample ordinary(void)
         s.ellipticity[i] = 0.1;
         s.peak[i] = 0.05 * s.flux[i];
         s.masked[i] = 0.0;
+        s.chi2[i] = NAN;
         s.flags[i] = "";
     }
     return s;
 }
 
-enum { COLUMNS = 12 };
+enum { COLUMNS = 13 };
 static aid_catalogue view(const sample *s, int64_t rows, aid_catalogue_column columns[COLUMNS])
 {
     const aid_catalogue_column all[COLUMNS] = {{.name = "id", .integers = s->id},
@@ -51,6 +52,7 @@ static aid_catalogue view(const sample *s, int64_t rows, aid_catalogue_column co
                                                {.name = "ellipticity", .doubles = s->ellipticity},
                                                {.name = "peak", .doubles = s->peak},
                                                {.name = "masked_fraction", .doubles = s->masked},
+                                               {.name = "chi2", .doubles = s->chi2},
                                                {.name = "flags", .texts = s->flags}};
     memcpy(columns, all, sizeof all);
     return (aid_catalogue){"x.csv", rows, COLUMNS, columns};
@@ -119,6 +121,7 @@ TEST(quality_falls_away_from_the_psf_with_masked_pixels_and_with_flags)
     STRICTLY(-1.0, AID_SCORE_QUALITY, masked, 0.0, 0.1, 0.5, 0.9, 1.0);
     STRICTLY(-1.0, AID_SCORE_QUALITY, snr, 10.0, 9.0, 7.0, 5.0);
     STRICTLY(-1.0, AID_SCORE_QUALITY, peak, -15.0, -30.0, -60.0, -120.0); /* flux is -300 */
+    STRICTLY(-1.0, AID_SCORE_QUALITY, chi2, 1.0, 1.5, 3.0, 10.0, 100.0, 1e6);
     static const char *const flags[] = {"", "edge", "edge|dipole", "edge|dipole|cosmic_ray"};
     double before = 2.0;
     for (size_t i = 0; i < AID_COUNT_OF(flags); i++) {
@@ -265,12 +268,14 @@ TEST(the_combined_score_is_the_weighted_geometric_mean_of_what_there_is)
     s.peak[ROWS - 1] = 7.5;
     aid_row_score last = last_of(&s, NULL);
     CHECK_NEAR(last.scores[AID_SCORE_DETECTION].value, 0.5, 1e-12);
-    CHECK_NEAR(last.scores[AID_SCORE_QUALITY].value, 0.4, 1e-12);
+    /* Of five clues about the shape, one of which is 0.4. */
+    double quality = pow(0.4, 2.0 / 5.0);
+    CHECK_NEAR(last.scores[AID_SCORE_QUALITY].value, quality, 1e-12);
     CHECK(isnan(last.scores[AID_SCORE_ANOMALY].value));
     CHECK_NEAR(last.scores[AID_SCORE_CONFIDENCE].value, 1.0 / 1.04, 1e-12);
     CHECK_EQUAL(last.taken,
                 1 << AID_SCORE_DETECTION | 1 << AID_SCORE_QUALITY | 1 << AID_SCORE_CONFIDENCE);
-    double mean = (0.4 * log(0.5) + 0.3 * log(0.4) + 0.1 * log(1.0 / 1.04)) / 0.8;
+    double mean = (0.4 * log(0.5) + 0.3 * log(quality) + 0.1 * log(1.0 / 1.04)) / 0.8;
     CHECK_NEAR(last.combined.value, exp(mean), 1e-12);
 }
 

@@ -7,10 +7,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Cells are a little wider than the distance: rounding must not put two points that are nearer than
- * that two cells apart. Beyond 2^42 cells from the origin everything is one cell. */
+/* Cells are a little wider than twice the distance: rounding must not put a point that is nearer
+ * than that behind the half of a cell. Beyond 2^40 cells from the origin everything is one cell. */
 static const double cell_margin = 1.001;
-static const double largest_cell = 4398046511104.0;
+static const double largest_cell = 1099511627776.0;
 
 static void place_points(aid_neighbours *neighbours, const double *x, const double *y, bool on_sky)
 {
@@ -31,7 +31,7 @@ aid_status aid_neighbours_init(const double *x, const double *y, int64_t count, 
 {
     assert(distance > 0.0 && (!on_sky || distance <= 180.0));
     const double half_degree = 3.14159265358979323846 / 360.0;
-    aid_neighbours neighbours = {.count = count, .buckets = 16};
+    aid_neighbours neighbours = {.count = count, .flat = !on_sky, .buckets = 16};
     neighbours.reach = on_sky ? 2.0 * sin(distance * half_degree) : distance;
     while (neighbours.buckets < (uint64_t)count)
         neighbours.buckets *= 2;
@@ -67,10 +67,10 @@ bool aid_neighbours_has_position(const aid_neighbours *neighbours, int64_t point
     return !isnan(neighbours->points[point][0]);
 }
 
-static int64_t cell_of(const aid_neighbours *neighbours, double coordinate)
+static double in_cells(const aid_neighbours *neighbours, double coordinate)
 {
-    double cell = floor(coordinate / (neighbours->reach * cell_margin));
-    return (int64_t)AID_CLAMP(cell, -largest_cell, largest_cell);
+    double cells = coordinate / (2.0 * neighbours->reach * cell_margin);
+    return AID_CLAMP(cells, -largest_cell, largest_cell);
 }
 
 /* splitmix64's finaliser over the three cells. */
@@ -92,7 +92,7 @@ void aid_neighbours_add(aid_neighbours *neighbours, int64_t point)
         return;
     int64_t cell[3];
     for (int i = 0; i < 3; i++)
-        cell[i] = cell_of(neighbours, neighbours->points[point][i]);
+        cell[i] = (int64_t)floor(in_cells(neighbours, neighbours->points[point][i]));
     int64_t *first = &neighbours->first[bucket_of(neighbours, cell)];
     neighbours->next[point] = *first;
     *first = point;
@@ -104,16 +104,22 @@ static double squared_distance(const double a[3], const double b[3])
     return x * x + y * y + z * z;
 }
 
-/* The buckets of the 27 cells around a point, each once: two cells may share one. */
-static int buckets_around(const aid_neighbours *neighbours, int64_t point, uint64_t buckets[27])
+/* The buckets of the cells that hold everything near a point, each once: two cells may share one.
+ * A cell is twice as wide as the distance, so only the halves of its neighbours towards the point
+ * matter. */
+enum { AROUND = 8 };
+static int buckets_around(const aid_neighbours *neighbours, int64_t point, uint64_t buckets[AROUND])
 {
-    int64_t cell[3];
-    int count = 0;
-    for (int i = 0; i < 3; i++)
-        cell[i] = cell_of(neighbours, neighbours->points[point][i]);
-    for (int k = 0; k < 27; k++) {
-        const int64_t around[3] = {cell[0] + k % 3 - 1, cell[1] + k / 3 % 3 - 1,
-                                   cell[2] + k / 9 - 1};
+    int64_t cell[3], side[3];
+    int count = 0, cells = neighbours->flat ? 4 : AROUND;
+    for (int i = 0; i < 3; i++) {
+        double at = in_cells(neighbours, neighbours->points[point][i]);
+        cell[i] = (int64_t)floor(at);
+        side[i] = at - floor(at) < 0.5 ? -1 : 1;
+    }
+    for (int k = 0; k < cells; k++) {
+        const int64_t around[3] = {cell[0] + (k & 1 ? side[0] : 0), cell[1] + (k & 2 ? side[1] : 0),
+                                   cell[2] + (k & 4 ? side[2] : 0)};
         uint64_t bucket = bucket_of(neighbours, around);
         int known = 0;
         while (known < count && buckets[known] != bucket)
@@ -126,7 +132,7 @@ static int buckets_around(const aid_neighbours *neighbours, int64_t point, uint6
 
 int64_t aid_neighbours_nearest(const aid_neighbours *neighbours, int64_t point)
 {
-    uint64_t buckets[27];
+    uint64_t buckets[AROUND];
     int64_t nearest = -1;
     double least = neighbours->reach * neighbours->reach;
     if (!aid_neighbours_has_position(neighbours, point))
@@ -146,7 +152,7 @@ int64_t aid_neighbours_nearest(const aid_neighbours *neighbours, int64_t point)
 
 int64_t aid_neighbours_count(const aid_neighbours *neighbours, int64_t point, int64_t most)
 {
-    uint64_t buckets[27];
+    uint64_t buckets[AROUND];
     int64_t found = 0;
     double largest = neighbours->reach * neighbours->reach;
     if (!aid_neighbours_has_position(neighbours, point))
@@ -166,7 +172,7 @@ void aid_neighbours_each(const aid_neighbours *neighbours, int64_t point,
                          void (*take)(void *context, int64_t other, double squared_distance),
                          void *context)
 {
-    uint64_t buckets[27];
+    uint64_t buckets[AROUND];
     double largest = neighbours->reach * neighbours->reach;
     if (!aid_neighbours_has_position(neighbours, point))
         return;

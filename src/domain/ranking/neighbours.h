@@ -1,5 +1,6 @@
-/* Points in the plane or on the sphere within a given distance of one another: a hash of cells as
- * wide as the distance, in three dimensions for both, so that neither RA 0 nor a pole is special.
+/* Points in the plane or on the sphere within a given distance of one another: a hash of cells
+ * twice as wide as the distance, in three dimensions for both, so that neither RA 0 nor a pole is
+ * special.
  */
 #ifndef AID_DOMAIN_RANKING_NEIGHBOURS_H
 #define AID_DOMAIN_RANKING_NEIGHBOURS_H
@@ -13,6 +14,7 @@ typedef struct aid_neighbours {
     int64_t count;
     double (*points)[3];   /* pixels with z = 0, or unit vectors; NaN: no position */
     double reach;          /* px, or the chord of the angle */
+    bool flat;             /* all z are 0 */
     int64_t *first, *next; /* [buckets], [count]: chains of points, -1 at the end */
     uint64_t buckets;      /* a power of two */
 } aid_neighbours;

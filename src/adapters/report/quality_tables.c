@@ -92,6 +92,7 @@ static void write_frame(FILE *out, const aid_quality_frame *frame)
     fputs("</td>", out);
     write_class(out, quality);
     write_number(out, quality->overall_quality_score, 3);
+    write_flags(out, quality->flags);
     write_number(out, quality->fwhm_px, 2);
     write_number(out, quality->fwhm_arcsec, 2);
     write_number(out, quality->ellipticity, 3);
@@ -107,7 +108,6 @@ static void write_frame(FILE *out, const aid_quality_frame *frame)
     write_number(out, quality->masked_percentage, 2);
     write_number(out, quality->flatness_score, 3);
     write_number(out, quality->alignment_accuracy_px, 3);
-    write_flags(out, quality->flags);
     fputs("</tr>\n", out);
 }
 
@@ -117,6 +117,7 @@ void aid_quality_page_images(FILE *out, const aid_quality_report *report)
           "Units are those of the image where none is said.</p><div class=\"tools\"></div>\n"
           "<div class=\"scroll tall\"><table class=\"sortable wide-table\"><thead><tr>"
           "<th>image</th><th>object</th><th>filter</th><th>class</th><th class=\"num\">score</th>"
+          "<th>flags</th>"
           "<th class=\"num\">FWHM<small>px</small></th><th class=\"num\">FWHM<small>arcsec</small>"
           "</th><th class=\"num\">ellipticity</th><th class=\"num\">sky</th>"
           "<th class=\"num\">noise</th><th class=\"num\">limit<small>flux, 5 &#963;</small></th>"
@@ -125,7 +126,7 @@ void aid_quality_page_images(FILE *out, const aid_quality_report *report)
           "<th class=\"num\">stars</th><th class=\"num\">hits</th>"
           "<th class=\"num\">saturated<small>%</small></th>"
           "<th class=\"num\">masked<small>%</small></th><th class=\"num\">flatness</th>"
-          "<th class=\"num\">alignment<small>rms, px</small></th><th>flags</th></tr></thead>"
+          "<th class=\"num\">alignment<small>rms, px</small></th></tr></thead>"
           "<tbody>\n",
           out);
     for (int i = 0; i < report->series->frame_count; i++)

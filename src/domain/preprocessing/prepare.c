@@ -363,6 +363,9 @@ static aid_status mask_hits(preparation *job, aid_error *err)
     aid_hits hits;
     AID_TRY(aid_prepare_mask_hits(&exposure->image, &exposure->mask, &exposure->noise,
                                   exposure->gain, narrowest, job->pool, &hits, err));
+    for (int64_t i = 0; i < pixels; i++) /* a hit that came with the image is no hot pixel now */
+        if (before[i] & AID_MASK_COSMIC_RAY)
+            exposure->mask.data[i] = before[i];
     if ((double)(hits.single + hits.several + hits.cold) > most_hits * (double)pixels) {
         memcpy(exposure->mask.data, before, (size_t)pixels);
         NOTE(job,

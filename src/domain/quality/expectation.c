@@ -8,7 +8,7 @@
 
 static const double pi = 3.14159265358979323846;
 static const double fwhm_per_sigma = 2.354820045030949;
-static const double best_seeing_arcsec = 1.0;
+static const double good_seeing_arcsec = 1.5;
 static const double best_fwhm_px = 2.0;       /* sharper stars are undersampled */
 static const double dark_sky_e_per_s = 1.0;   /* a pixel, where nothing better is known */
 static const double usual_read_noise_e = 5.0; /* where the header is silent */
@@ -85,7 +85,7 @@ static double good_fwhm_px(double scale_arcsec)
 {
     if (!(scale_arcsec > 0.0))
         return best_fwhm_px * sqrt(2.0);
-    return hypot(best_fwhm_px, best_seeing_arcsec / scale_arcsec);
+    return hypot(best_fwhm_px, good_seeing_arcsec / scale_arcsec);
 }
 
 void aid_quality_expect(const aid_exposure *exposure, aid_quality *quality, aid_notes *notes)

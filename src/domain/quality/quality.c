@@ -8,7 +8,7 @@ static const double saturated_spoils = 20; /* pixels that one saturated pixel ma
 static const double stars_wanted = 2.0;    /* so many halve the score: nothing to lock on to */
 
 /* The depth, times what makes even a deep image less useful. Each factor is within 0..1. */
-void aid_quality_score(aid_quality *q, double attainable_flux)
+void aid_quality_score(aid_quality *q, double attainable_flux, aid_quality_yardstick yardstick)
 {
     double loss = q->limiting_flux / attainable_flux, depth = 1.0;
     q->depth_loss_mag = NAN;
@@ -16,7 +16,8 @@ void aid_quality_score(aid_quality *q, double attainable_flux)
         depth = 0.0; /* no star tells how sharp it is */
     } else if (attainable_flux > 0.0 && isfinite(attainable_flux)) {
         q->depth_loss_mag = AID_MAX(2.5 * log10(loss), 0.0);
-        depth = AID_MIN(1.0 / loss, 1.0);
+        depth = yardstick == AID_QUALITY_BY_GROUP ? AID_MIN(1.0 / loss, 1.0)
+                                                  : 1.0 - pow(4.0, -1.0 / loss);
     }
     double elongation = isfinite(q->ellipticity) ? q->ellipticity / round_enough : 0.0;
     double round = 1.0 / (1.0 + elongation * elongation * elongation);
@@ -54,7 +55,7 @@ aid_status aid_quality_assess(const aid_exposure *exposure, const aid_quality_op
     AID_TRY(aid_quality_measure_seeing(exposure, &quality, err));
     AID_TRY(aid_quality_measure_flatness(exposure, pool, &quality, err));
     aid_quality_expect(exposure, &quality, notes);
-    aid_quality_score(&quality, quality.expected_flux);
+    aid_quality_score(&quality, quality.expected_flux, AID_QUALITY_BY_EXPECTATION);
     quality.alignment_failed = options->alignment_failed;
     quality.flags = aid_quality_own_flags(&quality);
     if (isnan(quality.fwhm_px))

@@ -118,10 +118,16 @@ AID_MUST_USE aid_status aid_quality_assess(const aid_exposure *exposure,
                                            aid_notes *notes, aid_quality *ret_quality,
                                            aid_error *err);
 
+typedef enum aid_quality_yardstick {
+    AID_QUALITY_BY_EXPECTATION, /* a good frame, which is excellent; better ones approach 1 */
+    AID_QUALITY_BY_GROUP        /* the best of many, which is 1 */
+} aid_quality_yardstick;
+
 /* depth_loss_mag, overall_quality_score and class anew, from the other numbers:
- *   attainable_flux   the limit of the best that could be had, image unit; what is no number above
- *                     0 leaves depth out of the score. */
-void aid_quality_score(aid_quality *quality, double attainable_flux);
+ *   attainable_flux   the limit of the yardstick, image unit; what is no number above 0 leaves
+ *                     depth out of the score. */
+void aid_quality_score(aid_quality *quality, double attainable_flux,
+                       aid_quality_yardstick yardstick);
 
 /* Groups of pixels with AID_MASK_COSMIC_RAY that touch, corners included. */
 AID_MUST_USE aid_status aid_quality_count_hits(const aid_mask *mask, int64_t *ret_hits,

@@ -197,8 +197,9 @@ static aid_status rate_group(aid_quality_frame *frames, const int *order, aid_qu
         aid_quality *quality = &frame->quality;
         frame->rated_by_group = group->best_rate > 0.0;
         if (frame->rated_by_group)
-            aid_quality_score(quality, group->best_rate * square_root_of_time(quality) *
-                                           transparency_of(quality));
+            aid_quality_score(
+                quality, group->best_rate * square_root_of_time(quality) * transparency_of(quality),
+                AID_QUALITY_BY_GROUP);
         set_metrics(frame, group);
     }
     AID_TRY(aid_quality_follow(frames, order, group, err));

@@ -452,30 +452,31 @@ static aid_quality plain_quality(void)
 TEST(the_score_is_the_ratio_of_the_limits_and_each_defect_takes_its_share)
 {
     aid_quality quality = plain_quality();
-    aid_quality_score(&quality, 100.0);
+    aid_quality_score(&quality, 100.0, AID_QUALITY_BY_GROUP);
     CHECK_NEAR(quality.overall_quality_score, 1.0, 1e-5);
     CHECK_NEAR(quality.depth_loss_mag, 0.0, 1e-12);
-    aid_quality_score(&quality, 50.0);
+    aid_quality_score(&quality, 50.0, AID_QUALITY_BY_GROUP);
     CHECK_NEAR(quality.overall_quality_score, 0.5, 1e-5);
     CHECK_NEAR(quality.depth_loss_mag, 2.5 * log10(2.0), 1e-12);
     CHECK_EQUAL(quality.class, AID_QUALITY_FAIR); /* by the stars' 2e-6 below one half */
-    aid_quality_score(&quality, 200.0);           /* deeper than the best counts as the best */
+    aid_quality_score(&quality, 200.0,
+                      AID_QUALITY_BY_GROUP); /* deeper than the best counts as the best */
     CHECK_NEAR(quality.overall_quality_score, 1.0, 1e-5);
     CHECK_NEAR(quality.depth_loss_mag, 0.0, 0.0);
     quality.ellipticity = 0.3;
-    aid_quality_score(&quality, 100.0);
+    aid_quality_score(&quality, 100.0, AID_QUALITY_BY_GROUP);
     CHECK_NEAR(quality.overall_quality_score, 0.5, 1e-5);
     quality = plain_quality();
     quality.masked_percentage = 30.0;
-    aid_quality_score(&quality, 100.0);
+    aid_quality_score(&quality, 100.0, AID_QUALITY_BY_GROUP);
     CHECK_NEAR(quality.overall_quality_score, 0.7, 1e-5);
     quality = plain_quality();
     quality.saturation_percentage = 5.0;
-    aid_quality_score(&quality, 100.0);
+    aid_quality_score(&quality, 100.0, AID_QUALITY_BY_GROUP);
     CHECK_NEAR(quality.overall_quality_score, 0.5, 1e-5);
     quality = plain_quality();
     quality.stars = 2;
-    aid_quality_score(&quality, 100.0);
+    aid_quality_score(&quality, 100.0, AID_QUALITY_BY_GROUP);
     CHECK_NEAR(quality.overall_quality_score, 0.5, 1e-12);
 }
 
@@ -483,13 +484,30 @@ TEST(without_a_limit_the_score_is_0_and_without_a_yardstick_depth_is_left_out)
 {
     aid_quality quality = plain_quality();
     quality.limiting_flux = NAN;
-    aid_quality_score(&quality, 100.0);
+    aid_quality_score(&quality, 100.0, AID_QUALITY_BY_GROUP);
     CHECK_NEAR(quality.overall_quality_score, 0.0, 0.0);
     CHECK(isnan(quality.depth_loss_mag));
     quality.limiting_flux = 100.0;
-    aid_quality_score(&quality, NAN);
+    aid_quality_score(&quality, NAN, AID_QUALITY_BY_GROUP);
     CHECK_NEAR(quality.overall_quality_score, 1.0, 1e-5);
     CHECK(isnan(quality.depth_loss_mag));
+}
+
+/* x = expected/limit: 1 - 4^-x. */
+TEST(by_expectation_a_good_frame_is_excellent_and_a_better_one_better_still)
+{
+    static const double flux[] = {25.0, 50.0, 100.0, 200.0, 400.0};
+    double before = 0.0;
+    for (size_t i = 0; i < AID_COUNT_OF(flux); i++) {
+        aid_quality quality = plain_quality();
+        aid_quality_score(&quality, flux[i], AID_QUALITY_BY_EXPECTATION);
+        CHECK_NEAR(quality.overall_quality_score, 1.0 - pow(4.0, -flux[i] / 100.0), 1e-5);
+        CHECK(quality.overall_quality_score > before);
+        before = quality.overall_quality_score;
+    }
+    aid_quality good = plain_quality();
+    aid_quality_score(&good, 100.1, AID_QUALITY_BY_EXPECTATION);
+    CHECK_EQUAL(good.class, AID_QUALITY_EXCELLENT);
 }
 
 TEST(classes_begin_at_a_quarter_a_half_and_three_quarters)
@@ -565,6 +583,30 @@ TEST(stars_are_no_cosmic_rays_and_cosmic_rays_are_counted)
     /* Some are fainter than the noise, or lie on a star. */
     CHECK(truth > 60 && struck.cosmic_ray_count <= truth + 2);
     CHECK((double)struck.cosmic_ray_count > 0.65 * (double)truth);
+}
+
+/* Frames that were cleaned before come with the mask of their hits, single pixels among them. */
+TEST(hits_that_come_with_the_image_are_counted_as_they_are)
+{
+    enum { HITS = 12 };
+    aid_sky_options sky = small_sky(9);
+    AID_CLEANUP(aid_simulated_frame_done)
+    aid_simulated_frame frame = {0};
+    AID_CLEANUP(aid_exposure_done)
+    aid_exposure exposure = {0};
+    render(&sky, NULL, &frame);
+    aid_mask mask = {0};
+    CHECK_OK(aid_mask_init(512, 512, &mask, &err));
+    for (int i = 0; i < HITS; i++)
+        aid_mask_row(&mask, 20 + 37 * i)[31 + 40 * i] = AID_MASK_COSMIC_RAY;
+    aid_prepare_options options = AID_PREPARE_DEFAULTS;
+    options.skip_psf = true;
+    aid_prepare_input input = {.name = "cleaned.fits",
+                               .take_image = &frame.image,
+                               .take_mask = &mask,
+                               .header = &frame.header};
+    CHECK_OK(aid_prepare_exposure(&input, &options, NULL, &notes, &exposure, &err));
+    CHECK_EQUAL(assessed(&exposure, 0, 0).cosmic_ray_count, HITS);
 }
 
 TEST(an_image_without_stars_has_no_seeing_no_limit_and_the_flag_that_says_so)

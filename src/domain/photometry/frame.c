@@ -96,24 +96,34 @@ double aid_photometry_disc_factor(const aid_photometry_frame *frame, double radi
     return AID_MAX(factor, 0.0);
 }
 
-static double shifted_product(const float *weights, int side, int dx, int dy)
+/* sum w(p) w(p + d) over the pixels within `half` of the middle. */
+static double shifted_product(const float *weights, int side, int half, int dx, int dy)
 {
     double sum = 0.0;
-    for (int j = AID_MAX(0, -dy); j < AID_MIN(side, side - dy); j++)
-        for (int i = AID_MAX(0, -dx); i < AID_MIN(side, side - dx); i++)
-            sum += (double)weights[j * side + i] * (double)weights[(j + dy) * side + i + dx];
+    int first = AID_MAX(side / 2 - half, 0), last = AID_MIN(side / 2 + half, side - 1);
+    for (int j = first; j + dy <= last; j++) {
+        const float *row = weights + j * side, *other = weights + (j + dy) * side + dx;
+        for (int i = AID_MAX(first, first - dx); i <= AID_MIN(last, last - dx); i++)
+            sum += (double)row[i] * (double)other[i];
+    }
     return sum;
 }
 
+/* The core tells: wings weigh next to nothing. Lags d and -d are the same. */
 double aid_photometry_weights_factor(const aid_photometry_frame *frame, const float *weights,
                                      int side)
 {
     if (is_white(frame))
         return 1.0;
-    double factor = 0.0, own = shifted_product(weights, side, 0, 0);
-    for (int dy = -AID_NOISE_LAG; dy <= AID_NOISE_LAG; dy++)
-        for (int dx = -AID_NOISE_LAG; dx <= AID_NOISE_LAG; dx++)
-            factor += correlation_at(frame, dx, dy) * shifted_product(weights, side, dx, dy);
+    const double of_no_account = 0.002;
+    double own = shifted_product(weights, side, side, 0, 0), factor = own;
+    int half = AID_MAX(7, side / 3);
+    for (int dy = 0; dy <= AID_NOISE_LAG; dy++)
+        for (int dx = dy ? -AID_NOISE_LAG : 1; dx <= AID_NOISE_LAG; dx++) {
+            double rho = correlation_at(frame, dx, dy);
+            if (fabs(rho) > of_no_account)
+                factor += 2.0 * rho * shifted_product(weights, side, half, dx, dy);
+        }
     return own > 0.0 ? AID_MAX(factor / own, 0.0) : 1.0;
 }
 

@@ -96,4 +96,9 @@ typedef struct photometry_box {
 void aid_photometry_shift_stamp(const photometry_stamp *stamp, double dx, double dy,
                                 const photometry_box *box, double *values, double *gx, double *gy);
 
+/* ---- optimal.c ------------------------------------------------------------------------------- */
+
+/* The flux of aid_optimal_flux_at alone, before the frame's scale. */
+double aid_photometry_profile_flux(const aid_photometry_frame *frame, double x, double y);
+
 #endif

@@ -63,6 +63,17 @@ static double reduced_chi2(const photometry_stamp *stamp, const double *values, 
     return count > 1 ? chi2 / (count - 1) : NAN;
 }
 
+double aid_photometry_profile_flux(const aid_photometry_frame *frame, double x, double y)
+{
+    float profile[PHOTOMETRY_MAX_SIDE * PHOTOMETRY_MAX_SIDE];
+    double values[PHOTOMETRY_MAX_SIDE * PHOTOMETRY_MAX_SIDE];
+    photometry_stamp stamp = {.values = profile};
+    profile_sums sums = {0};
+    aid_photometry_cut_stamp(frame, x, y, &stamp);
+    (void)sum_profile(frame, &stamp, values, &sums);
+    return sums.model > 0.0 ? sums.data / sums.model : NAN;
+}
+
 aid_psf_flux aid_optimal_flux_at(const aid_photometry_frame *frame, double x, double y)
 {
     aid_psf_flux flux = {

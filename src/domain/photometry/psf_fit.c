@@ -31,8 +31,9 @@ static aid_status guess_some(void *context, int64_t task, int worker, aid_error 
     for (int64_t i = begin; i < end; i++) {
         psf_fit_star *star = &job->stars[i];
         if (star->there && !isfinite(star->flux))
-            star->flux = aid_optimal_flux_at(job->frame, star->x, star->y).flux;
-        star->flux /= aid_photometry_scale(job->frame);
+            star->flux = aid_photometry_profile_flux(job->frame, star->x, star->y);
+        else
+            star->flux /= aid_photometry_scale(job->frame);
         if (!isfinite(star->flux))
             star->flux = 0.0;
     }

@@ -58,10 +58,12 @@ static aid_status prepare(photometry_job *job, const char *path, opened *image, 
     options.gain = job->options->gain;
     options.saturation = job->options->saturation;
     options.zero_point = job->options->zero_point;
+    options.skip_psf =
+        job->options->photometry == PHOTOMETRY_APERTURE && !job->options->aperture_correction;
     AID_TRY(aid_prepare_exposure(&input, &options, job->pool, &job->notes, &image->exposure, err));
     image->input.frame = aid_photometry_frame_of(&image->exposure);
     image->input.zero_point = image->exposure.zero_point;
-    if (image->exposure.psf.terms == 0)
+    if (image->exposure.psf.terms == 0 || job->options->photometry == PHOTOMETRY_APERTURE)
         return AID_OK;
     return aid_measure_psf_scale(&image->input.frame, &image->exposure.stars, job->pool,
                                  &job->notes, &image->input.frame.psf_scale, NULL, err);

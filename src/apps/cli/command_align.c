@@ -16,7 +16,8 @@
 
 typedef struct align_options {
     int method, model, kernel;
-    bool no_resample;
+    bool no_resample, solve;
+    double solve_timeout_s;
     double gain, saturation, reference_gain, reference_saturation;
     const char *science_hdu, *reference_hdu;
     const char *transform_in, *transform_out;
@@ -34,6 +35,8 @@ static const aid_setting_use uses[] = {
     {AID_FIELD("transform-in", align_options, transform_in)},
     {AID_FIELD("transform-out", align_options, transform_out)},
     {AID_FIELD("no-resample", align_options, no_resample)},
+    {AID_FIELD("solve", align_options, solve)},
+    {AID_FIELD("solve-timeout", align_options, solve_timeout_s)},
     {AID_FIELD("gain", align_options, gain)},
     {AID_FIELD("reference-gain", align_options, reference_gain)},
     {AID_FIELD("saturation", align_options, saturation)},
@@ -223,7 +226,9 @@ static aid_status align_one(const align_run *run, alignment *result, aid_error *
     frame_request request = {.path = result->path,
                              .hdu = options->science_hdu,
                              .prepare = AID_PREPARE_DEFAULTS,
-                             .plain = run->plain};
+                             .plain = run->plain,
+                             .solve = options->solve,
+                             .solve_timeout_s = options->solve_timeout_s};
     request.prepare.gain = options->gain;
     request.prepare.saturation = options->saturation;
     if (aid_stop_requested())
@@ -396,7 +401,9 @@ static aid_status read_reference(align_run *run, aid_pool *pool, aid_error *err)
     frame_request request = {.path = run->invocation->arguments[run->count],
                              .hdu = options->reference_hdu,
                              .prepare = AID_PREPARE_DEFAULTS,
-                             .plain = run->plain};
+                             .plain = run->plain,
+                             .solve = options->solve,
+                             .solve_timeout_s = options->solve_timeout_s};
     request.prepare.gain = options->reference_gain;
     request.prepare.saturation = options->reference_saturation;
     AID_TRY(frame_read(&request, pool, &run->notes, &run->reference, err));

@@ -1,5 +1,7 @@
 #include "apps/cli/frames.h"
 
+#include "adapters/solver/solver.h"
+#include "apps/common/stop.h"
 #include "apps/common/version.h"
 #include "core/base/text.h"
 
@@ -7,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+static bool is_of_the_old_grid(const char *keyword);
 
 /* --------------------------------------------------------------------------------------- reading
  */
@@ -52,6 +56,43 @@ static aid_status prepare(const frame_request *request, aid_pool *pool, aid_note
     return AID_OK;
 }
 
+static bool has_wcs(const aid_header *header)
+{
+    aid_wcs *wcs = NULL;
+    bool usable = aid_wcs_new(header, &wcs, NULL) == AID_OK && wcs;
+    aid_wcs_free(wcs);
+    return usable;
+}
+
+/* The solution takes the place of whatever the header said about the sky. */
+static aid_status solve(const frame_request *request, aid_notes *notes, cli_frame *frame,
+                        aid_error *err)
+{
+    AID_CLEANUP(aid_header_done)
+    aid_header solution = {0};
+    AID_CLEANUP(aid_header_done)
+    aid_header kept = {0};
+    aid_solve_options options = AID_SOLVE_DEFAULTS;
+    options.timeout_s = request->solve_timeout_s;
+    options.stop = aid_stop_requested;
+    AID_TRY(aid_solve_field(&frame->pixels.image, name_of(frame->path), &options, &solution, err));
+    AID_TRY(frame_keep_cards(&frame->file.header, &kept, err));
+    for (int i = 0; i < solution.count; i++) {
+        const aid_card *card = &solution.cards[i];
+        if (is_of_the_old_grid(card->keyword))
+            AID_TRY(aid_header_append(&kept, card->keyword, card->kind, card->value, card->comment,
+                                      err));
+    }
+    if (!has_wcs(&kept))
+        AID_FAIL(err, AID_ERR_INVALID, "%s: the solution of solve-field is no usable WCS",
+                 name_of(frame->path));
+    aid_note_add(notes, "solve", "%s: WCS by solve-field", name_of(frame->path));
+    aid_header_done(&frame->file.header);
+    frame->file.header = kept;
+    kept = (aid_header){0};
+    return AID_OK;
+}
+
 aid_status frame_read(const frame_request *request, aid_pool *pool, aid_notes *notes,
                       cli_frame *ret_frame, aid_error *err)
 {
@@ -65,6 +106,8 @@ aid_status frame_read(const frame_request *request, aid_pool *pool, aid_notes *n
     read.file.mask = (aid_mask){0};
     read.width = read.pixels.image.width;
     read.height = read.pixels.image.height;
+    if (request->solve && !has_wcs(&read.file.header))
+        AID_TRY(solve(request, notes, &read, err));
     if (request->plain)
         AID_TRY(describe_plain(&read, notes, err));
     else

@@ -11,6 +11,8 @@ typedef struct frame_request {
     const char *path, *hdu;      /* hdu NULL: the first image */
     aid_prepare_options prepare; /* the PSF is left out in any case */
     bool plain;                  /* pixels and header alone: no stars, no sky */
+    bool solve;                  /* a WCS from solve-field, where the header has none */
+    double solve_timeout_s;
 } frame_request;
 
 /* A frame as it came from its file, and what preparation found out about it. */

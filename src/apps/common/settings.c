@@ -98,6 +98,9 @@ const aid_setting aid_settings[] = {
            "frames with a FWHM beyond that times the median of all are left out"),
     NUMBER("max-rms", "PX", "0.5", 0.001, 100,
            "frames registered worse than that, rms per axis, are left out"),
+    {.key = "solve", .kind = AID_SETTING_FLAG,
+     .help = "images without a WCS get one from solve-field (astrometry.net), if it is installed"},
+    NUMBER("solve-timeout", "S", "120", 1, 86400, "how long that may take for one image"),
     {.key = "no-resample", .kind = AID_SETTING_FLAG, .help = "measure the map, write no image"},
 
     /* calibration */

@@ -2,6 +2,7 @@
 #include "tests/apps/cli/frames_scene.h"
 
 #include <jansson.h>
+#include <sys/stat.h>
 
 int main(int argc, char **argv)
 {
@@ -262,4 +263,103 @@ TEST(wrong_usage_and_hostile_maps_are_refused_before_anything_is_written)
         CHECK_EXIT("align img.fits ref.fits -o o.fits --transform-in bad.json", 3, "bad.json");
     }
     CHECK(!exists("o.fits"));
+}
+
+/* ------------------------------------------------------------------------------- plate solving */
+
+/* Stands for solve-field: what it is told to write it writes, from the truth of the scene, or it
+ * fails in one of the ways in which programs fail. The words that it was given are kept. */
+static void install_solver(const char *what)
+{
+    static const char script[] =
+        "#!/bin/sh\n"
+        "printf '%%s\\n' \"$@\" > '%s/words'\n"
+        "while [ $# -gt 1 ]; do [ \"$1\" = --wcs ] && wcs=$2; shift; done\n"
+        "[ -s \"$1\" ] || exit 9\n"
+        "card() { printf '%%-80s' \"$1\" >> \"$wcs\"; }\n"
+        "%s\n";
+    char folder[1024], text[8192];
+    CHECK(getcwd(folder, sizeof folder) != NULL);
+    snprintf(text, sizeof text, script, folder, what);
+    CHECK(mkdir("bin", 0755) == 0 || exists("bin"));
+    FILE *file = fopen("bin/solve-field", "w");
+    CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+    CHECK(chmod("bin/solve-field", 0755) == 0);
+}
+
+static int astrid_with_solver(const char *words)
+{
+    return finish(start("PATH=\"$PWD/bin:$PATH\" TMPDIR=\"$PWD\"", words));
+}
+
+/* The WCS that write_frame would have given `turned`. */
+static void install_true_solver(void)
+{
+    char cards[4096], what[4200] = "";
+    double t = turned.turn_deg * 3.14159265358979323846 / 180.0, s = 0.5 / 3600.0;
+    snprintf(cards, sizeof cards,
+             "card 'SIMPLE  =                    T'; card 'BITPIX  =                    8'\n"
+             "card 'NAXIS   =                    0'; card \"CTYPE1  = 'RA---TAN'\"\n"
+             "card \"CTYPE2  = 'DEC--TAN'\"; card 'CRVAL1  = 150.0'; card 'CRVAL2  = 2.0'\n"
+             "card 'CRPIX1  = %.15g'; card 'CRPIX2  = %.15g'\n"
+             "card 'CD1_1   = %.15g'; card 'CD1_2   = %.15g'\n"
+             "card 'CD2_1   = %.15g'; card 'CD2_2   = %.15g'; card END",
+             0.5 * (FRAME_SIDE + 1) + turned.dx, 0.5 * (FRAME_SIDE + 1) + turned.dy, -s * cos(t),
+             -s * sin(t), -s * sin(t), s * cos(t));
+    snprintf(what, sizeof what, "%s", cards);
+    install_solver(what);
+}
+
+TEST(an_image_without_wcs_is_solved_by_a_child_and_aligned_by_what_it_says)
+{
+    frame_scene with_wcs = grid;
+    with_wcs.with_wcs = true;
+    enter_new_folder();
+    write_frame("ref.fits", &with_wcs);
+    write_frame("img.fits", &turned);
+    install_true_solver();
+    CHECK_EQUAL(astrid_with_solver("align img.fits ref.fits --solve --register wcs -o out.fits"),
+                0);
+    check_stars("out.fits");
+    CHECK_EQUAL(astrid_with_solver("align img.fits ref.fits --solve -o out.fits"), 0);
+    CHECK(strstr(out_text, "wcs + stars"));
+    check_stars("out.fits");
+    CHECK(exists("words"));
+    CHECK_EQUAL(entries_in("."), 5); /* ref, img, out, bin, words: no folder is left */
+    char words[8192];
+    FILE *file = fopen("words", "r");
+    CHECK(file != NULL);
+    words[fread(words, 1, sizeof words - 1, file)] = '\0';
+    fclose(file);
+    CHECK(strstr(words, "--no-plots\n") && strstr(words, "--cpulimit\n120\n"));
+    CHECK(strstr(words, "/image.fits\n") && !strstr(words, "img.fits"));
+}
+
+TEST(a_solver_that_is_not_there_fails_hangs_or_talks_nonsense_is_one_clear_line)
+{
+    frame_scene with_wcs = grid;
+    with_wcs.with_wcs = true;
+    enter_new_folder();
+    write_frame("ref.fits", &with_wcs);
+    write_frame("img.fits", &turned);
+    static const struct {
+        const char *what, *message;
+        int exit;
+    } cases[] = {{"exit 0", "img.fits: solve-field has found no solution", 3},
+                 {"sleep 100", "img.fits: solve-field has found no solution within 1 s", 1},
+                 {"echo nonsense > \"$wcs\"", "what solve-field has written holds no WCS", 3},
+                 {"card \"CTYPE1  = 'RA---TAN'\"; card \"CTYPE2  = 'DEC--TAN'\"; card END",
+                  "the solution of solve-field is no usable WCS", 3},
+                 {"kill -9 $$", "img.fits: solve-field has found no solution", 3}};
+    for (size_t i = 0; i < AID_COUNT_OF(cases); i++) {
+        install_solver(cases[i].what);
+        int exit_ = astrid_with_solver(
+            "align img.fits ref.fits --solve --solve-timeout 1 --register wcs -o out.fits");
+        if (exit_ != cases[i].exit || !one_clear_line(cases[i].message))
+            check_fail(__FILE__, __LINE__, "%s: exit %d: %s", cases[i].what, exit_, error_text);
+        CHECK(!exists("out.fits"));
+        CHECK_EQUAL(entries_in("."), 4); /* ref, img, bin, words */
+    }
+    CHECK_EQUAL(finish(start("PATH=/nowhere", "align img.fits ref.fits --solve -o out.fits")), 1);
+    CHECK(one_clear_line("img.fits: solve-field is not installed"));
 }

@@ -71,7 +71,7 @@ static aid_status decode_descriptor(const aid_fits_request *request, aid_error *
     return aid_fits_decode(bytes, size, request, &memory, err);
 }
 
-/* argv: program, verb, "image" | "image-alone" | "mask" | "header", HDU. */
+/* argv: program, verb, "image" | "image-alone" | "image-whole" | "mask" | "header", HDU. */
 void aid_fits_decoder_main(int argc, char **argv)
 {
     is_ready = true;
@@ -81,7 +81,8 @@ void aid_fits_decoder_main(int argc, char **argv)
         _exit(EXIT_WITHOUT_REPLY);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* no decoder outlives who waits for it */
     aid_fits_request request = {.hdu = argv[3],
-                                .skip_companions = !strcmp(argv[2], "image-alone"),
+                                .skip_companions = !strncmp(argv[2], "image-", 6),
+                                .keep_whole = !strcmp(argv[2], "image-whole"),
                                 .mask_alone = !strcmp(argv[2], "mask"),
                                 .header_alone = !strcmp(argv[2], "header"),
                                 .table = !strcmp(argv[2], "table")};
@@ -150,6 +151,7 @@ aid_status aid_fits_child_start(int file, int reply, const aid_fits_request *req
     const char *mode = request->table             ? "table"
                        : request->mask_alone      ? "mask"
                        : request->header_alone    ? "header"
+                       : request->keep_whole      ? "image-whole"
                        : request->skip_companions ? "image-alone"
                                                   : "image";
     char words[ARGUMENTS - 1][128];

@@ -194,6 +194,14 @@ static aid_status open_image(decoding *job, const aid_fits_request *request, aid
 /* -------------------------------------------------------------------------------------- the reply
  */
 
+/* Such pixels lose nothing in 16 bits. */
+static bool is_whole(const aid_fits_pixels *pixels)
+{
+    const aid_fits_scaling *scaling = &pixels->scaling;
+    return pixels->plain && pixels->bitpix == 16 && scaling->scale == 1.0 &&
+           scaling->zero == 32768.0 && !scaling->has_blank;
+}
+
 static void describe(decoding *job, const aid_fits_request *request)
 {
     const aid_fits_hdu *hdu = &job->layout->hdus[job->choice.image];
@@ -201,7 +209,9 @@ static void describe(decoding *job, const aid_fits_request *request)
     aid_fits_reply *reply = &job->reply;
     reply->width = pixels->width;
     reply->height = pixels->height;
-    reply->has_image = !request->mask_alone && !request->header_alone;
+    reply->has_whole = request->keep_whole && !request->mask_alone && !request->header_alone &&
+                       job->choice.variance < 0 && job->choice.mask < 0 && is_whole(pixels);
+    reply->has_image = !request->mask_alone && !request->header_alone && !reply->has_whole;
     reply->has_variance = job->choice.variance >= 0;
     reply->has_mask = job->choice.mask >= 0;
     reply->hdu = job->choice.image;
@@ -222,6 +232,9 @@ static aid_status fill(decoding *job, const aid_fits_request *request, aid_error
         AID_TRY(in_hdu(
             aid_fits_pixels_floats(&job->image, (float *)(void *)(block + extent.image), err),
             choice->image, err));
+    if (job->reply.has_whole)
+        aid_fits_plain_whole(job->image.plain, (int64_t)job->image.width * job->image.height,
+                             (uint16_t *)(void *)(block + extent.image));
     if (job->reply.has_variance)
         AID_TRY(in_hdu(fill_variance(job, (float *)(void *)(block + extent.variance), err),
                        choice->variance, err));

@@ -10,6 +10,7 @@ typedef struct aid_fits_request {
     bool skip_companions;
     bool mask_alone;   /* the pixels as a mask: low bytes, and no image */
     bool header_alone; /* no pixels at all */
+    bool keep_whole;   /* unsigned 16-bit pixels as they are; with skip_companions */
     bool table;        /* a binary table instead of pixels */
 } aid_fits_request;
 

@@ -15,6 +15,8 @@ typedef struct aid_fits_image {
     int32_t width, height; /* of the image, px; also where its pixels were not asked for */
     aid_image image; /* physical values: BSCALE and BZERO applied; what is BLANK, NaN or infinite is
                       * NaN; 32-bit and 64-bit numbers are rounded to the nearest float */
+    uint16_t *whole; /* [height][width]: the image where 16-bit pixels were asked for as they are
+                      * and the file holds such; `image` is empty then. Else NULL */
     aid_image
         variance;  /* of a VARIANCE or VAR extension of the same shape, else of ERR, ERROR, SIGMA
                     * or UNCERT (squared), else of WEIGHT, WHT or IVAR (inverted); else empty.
@@ -36,6 +38,8 @@ typedef struct aid_fits_read_options {
     bool skip_companions; /* do not look for variance and mask extensions */
     bool headers_only;    /* leave image, variance and mask empty: the file is still walked through
                            * to its end and hashed, but no pixel is decoded */
+    bool keep_whole; /* unsigned 16-bit pixels (BITPIX 16, BZERO 32768, no BLANK, not compressed)
+                      * come as such, at half the cost; without companions alone */
 } aid_fits_read_options;
 #define AID_FITS_READ_DEFAULTS                                                                     \
     (aid_fits_read_options)                                                                        \

@@ -272,19 +272,16 @@ void aid_frame_store_free(aid_frame_store *store)
     free(store);
 }
 
-static aid_status check_frame(const aid_frame_store *store, const aid_image *image,
-                              bool with_variance, const aid_image *variance, aid_error *err)
+static aid_status check_shape(const aid_frame_store *store, int32_t width, int32_t height,
+                              bool with_variance, aid_error *err)
 {
-    if (image->width < 1 || image->height < 1)
+    if (width < 1 || height < 1)
         AID_FAIL(err, AID_ERR_INVALID, "a frame without pixels");
-    if (with_variance && (variance->width != image->width || variance->height != image->height))
-        AID_FAIL(err, AID_ERR_INVALID, "a variance of %d x %d pixels for a frame of %d x %d",
-                 variance->width, variance->height, image->width, image->height);
     if (store->count == 0)
         return AID_OK;
-    if (image->width != store->width || image->height != store->height)
-        AID_FAIL(err, AID_ERR_INVALID, "%d x %d pixels, and the others have %d x %d", image->width,
-                 image->height, store->width, store->height);
+    if (width != store->width || height != store->height)
+        AID_FAIL(err, AID_ERR_INVALID, "%d x %d pixels, and the others have %d x %d", width, height,
+                 store->width, store->height);
     if (with_variance != store->with_variance)
         AID_FAIL(err, AID_ERR_INVALID, "%s a variance, unlike the others",
                  with_variance ? "with" : "without");
@@ -304,17 +301,52 @@ static aid_status grow(aid_frame_store *store, aid_error *err)
     return AID_OK;
 }
 
+/* Room for one more frame of that shape. */
+static aid_status begin_frame(aid_frame_store *store, int32_t width, int32_t height,
+                              bool with_variance, aid_error *err)
+{
+    AID_TRY(check_shape(store, width, height, with_variance, err));
+    AID_TRY(grow(store, err));
+    if (store->count == 0) {
+        store->width = width;
+        store->height = height;
+        store->with_variance = with_variance;
+    }
+    return AID_OK;
+}
+
+aid_status aid_frame_store_take_whole(aid_frame_store *store, uint16_t *take_whole, int32_t width,
+                                      int32_t height, aid_error *err)
+{
+    frame made = {.image = {.whole = true}};
+    size_t size = (size_t)width * (size_t)height * sizeof *take_whole;
+    aid_status status = begin_frame(store, width, height, false, err);
+    if (status == AID_OK && (int64_t)size <= store->memory_left) {
+        made.image.memory = take_whole;
+        store->memory_left -= (int64_t)size;
+        store->frames[store->count++] = made;
+        return AID_OK;
+    }
+    if (status == AID_OK)
+        status = open_scratch(store, err);
+    made.image.position = store->scratch_size;
+    if (status == AID_OK)
+        status = write_scratch(store, made.image.position, take_whole, size, err);
+    free(take_whole);
+    AID_TRY(status);
+    store->scratch_size += (off_t)size;
+    store->frames[store->count++] = made;
+    return AID_OK;
+}
+
 aid_status aid_frame_store_add(aid_frame_store *store, const aid_image *image,
                                const aid_image *variance, aid_error *err)
 {
     bool with_variance = variance && variance->data;
-    AID_TRY(check_frame(store, image, with_variance, variance, err));
-    AID_TRY(grow(store, err));
-    if (store->count == 0) {
-        store->width = image->width;
-        store->height = image->height;
-        store->with_variance = with_variance;
-    }
+    if (with_variance && (variance->width != image->width || variance->height != image->height))
+        AID_FAIL(err, AID_ERR_INVALID, "a variance of %d x %d pixels for a frame of %d x %d",
+                 variance->width, variance->height, image->width, image->height);
+    AID_TRY(begin_frame(store, image->width, image->height, with_variance, err));
     frame made = {0};
     AID_TRY(add_plane(store, image, &made.image, err));
     if (with_variance) {

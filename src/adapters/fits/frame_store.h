@@ -23,6 +23,10 @@ void aid_frame_store_free(aid_frame_store *store);
  * as before then. Not to be called from several threads at once. */
 AID_MUST_USE aid_status aid_frame_store_add(aid_frame_store *store, const aid_image *image,
                                             const aid_image *variance, aid_error *err);
+/* The same of a frame of 16-bit whole numbers without a variance; [height][width], from malloc, and
+ * the store's from then on, also on failure. */
+AID_MUST_USE aid_status aid_frame_store_take_whole(aid_frame_store *store, uint16_t *take_whole,
+                                                   int32_t width, int32_t height, aid_error *err);
 int aid_frame_store_count(const aid_frame_store *store);
 
 /* The frames as a port; borrows the store, and is of no use any more after the next add. Reading

@@ -135,6 +135,18 @@ void aid_fits_plain_floats(const uint8_t *bytes, int bitpix, int64_t count,
         blank_out(bytes, bitpix, count, scaling->blank, ret_pixels);
 }
 
+AID_HOT static void add_half_range(const uint8_t *restrict bytes, int64_t count,
+                                   uint16_t *restrict pixels)
+{
+    for (int64_t i = 0; i < count; i++)
+        pixels[i] = (uint16_t)((bytes[2 * i] << 8 | bytes[2 * i + 1]) ^ 0x8000);
+}
+
+void aid_fits_plain_whole(const uint8_t *bytes, int64_t count, uint16_t *ret_pixels)
+{
+    add_half_range(bytes, count, ret_pixels);
+}
+
 /* ------------------------------------------------------------------------------- to whole numbers
  */
 

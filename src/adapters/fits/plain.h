@@ -21,6 +21,9 @@ AID_MUST_USE aid_status aid_fits_scaling_read(aid_fits_cards cards, int bitpix,
 void aid_fits_plain_floats(const uint8_t *bytes, int bitpix, int64_t count,
                            const aid_fits_scaling *scaling, float *ret_pixels);
 
+/* Signed 16-bit pixels of BZERO 32768 as the unsigned ones that they stand for. */
+void aid_fits_plain_whole(const uint8_t *bytes, int64_t count, uint16_t *ret_pixels);
+
 /* The same as whole numbers, for masks: exact where BSCALE is 1 and BZERO whole. What cannot be one
  * (fractions, NaN, undefined) is 1, for it is not 0. */
 void aid_fits_plain_integers(const uint8_t *bytes, int bitpix, int64_t count,

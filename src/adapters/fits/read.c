@@ -130,6 +130,7 @@ static aid_status read_file(const char *path, const aid_fits_request *request,
     char sha256[65];
     aid_fits_parts parts = request->mask_alone     ? AID_FITS_PARTS_MASK
                            : request->header_alone ? AID_FITS_PARTS_HEADER
+                           : request->keep_whole   ? AID_FITS_PARTS_WHOLE
                                                    : AID_FITS_PARTS_IMAGE;
     AID_TRY(open_input(path, &input, err));
     AID_TRY(decode(&input, request, sha256, err));
@@ -147,6 +148,7 @@ aid_status aid_fits_read(const char *path, const aid_fits_read_options *options,
         request.hdu = options->hdu;
         request.skip_companions = options->skip_companions;
         request.header_alone = options->headers_only;
+        request.keep_whole = options->keep_whole && options->skip_companions;
     }
     return read_file(path, &request, ret_image, err);
 }

@@ -22,7 +22,9 @@ aid_fits_reply_extent aid_fits_reply_measure(const aid_fits_reply *reply)
 {
     uint64_t pixels = (uint64_t)reply->width * (uint64_t)reply->height;
     aid_fits_reply_extent extent = {.image = sizeof *reply};
-    extent.variance = extent.image + (reply->has_image ? pixels * sizeof(float) : 0);
+    extent.variance = extent.image + (reply->has_image   ? pixels * sizeof(float)
+                                      : reply->has_whole ? pixels * sizeof(uint16_t)
+                                                         : 0);
     extent.mask = extent.variance + (reply->has_variance ? pixels * sizeof(float) : 0);
     extent.cards = extent.mask + (reply->has_mask ? pixels : 0);
     extent.total = extent.cards + reply->cards_size;
@@ -79,8 +81,12 @@ static aid_status check_shape(const aid_fits_reply *reply, const char *name, aid
         return aid_fits_reply_refuse(name, "its shape", err);
     bool parts = reply->columns == 0 && reply->rows == 0;
     parts = parts && (uint32_t)reply->has_variance <= 1 && (uint32_t)reply->has_mask <= 1;
+    parts = parts && (uint32_t)reply->has_whole <= (asked == AID_FITS_PARTS_WHOLE);
     if (asked == AID_FITS_PARTS_IMAGE)
         parts = parts && reply->has_image == 1;
+    else if (asked == AID_FITS_PARTS_WHOLE)
+        parts = parts && reply->has_image == !reply->has_whole && reply->has_variance == 0 &&
+                reply->has_mask == 0;
     else
         parts = parts && reply->has_image == 0 && reply->has_variance == 0 &&
                 reply->has_mask == (asked == AID_FITS_PARTS_MASK);
@@ -146,6 +152,14 @@ static aid_status take_image(int descriptor, const aid_fits_reply *reply, uint64
         infinite_to_nan(data + i, step);
     }
     return AID_OK;
+}
+
+static aid_status take_whole(int descriptor, const aid_fits_reply *reply, uint64_t at,
+                             const char *name, uint16_t **ret_whole, aid_error *err)
+{
+    size_t count = (size_t)reply->width * (size_t)reply->height;
+    AID_TRY(aid_new_buffer(count, sizeof **ret_whole, name, ret_whole, err));
+    return aid_fits_reply_read(descriptor, name, at, *ret_whole, count * sizeof **ret_whole, err);
 }
 
 static aid_status take_mask(int descriptor, const aid_fits_reply *reply, uint64_t at,
@@ -224,6 +238,8 @@ static aid_status take_parts(int descriptor, const aid_fits_reply *reply, const 
     aid_fits_reply_extent extent = aid_fits_reply_measure(reply);
     if (reply->has_image)
         AID_TRY(take_image(descriptor, reply, extent.image, name, &image->image, err));
+    if (reply->has_whole)
+        AID_TRY(take_whole(descriptor, reply, extent.image, name, &image->whole, err));
     if (reply->has_variance)
         AID_TRY(take_image(descriptor, reply, extent.variance, name, &image->variance, err));
     if (reply->has_mask)
@@ -276,6 +292,7 @@ aid_status aid_fits_reply_take(int descriptor, const char *name, aid_fits_parts 
 void aid_fits_image_done(aid_fits_image *image)
 {
     aid_image_done(&image->image);
+    free(image->whole);
     aid_image_done(&image->variance);
     aid_mask_done(&image->mask);
     aid_header_done(&image->header);

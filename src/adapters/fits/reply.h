@@ -1,5 +1,5 @@
 /* What the decoder hands to its parent: one block of memory, laid out as
- *   aid_fits_reply | image float32 | variance float32 | mask uint8 | cards
+ *   aid_fits_reply | image float32 or uint16 | variance float32 | mask uint8 | cards
  * or, of a binary table, as
  *   aid_fits_reply | columns | first column | second column | ...
  * with each part there or not as the header says. The parent believes none of it. */
@@ -19,6 +19,8 @@ typedef struct aid_fits_reply {
     char message[AID_MAX_MESSAGE]; /* "HDU 1: ..." where it is not */
     int32_t width, height;         /* px */
     int32_t has_image, has_variance, has_mask; /* 0 or 1 */
+    int32_t has_whole; /* 1: uint16 pixels in the place of the image, and nothing after them but
+                          cards */
     int32_t hdu, bitpix;
     double bscale, bzero;
     char hdu_name[72];
@@ -51,9 +53,10 @@ aid_fits_reply_extent aid_fits_reply_measure(const aid_fits_reply *reply);
 
 /* What a reply was asked for. */
 typedef enum aid_fits_parts {
-    AID_FITS_PARTS_IMAGE, /* and what belongs to it */
-    AID_FITS_PARTS_MASK,  /* a mask alone */
-    AID_FITS_PARTS_HEADER /* no pixels */
+    AID_FITS_PARTS_IMAGE,  /* and what belongs to it */
+    AID_FITS_PARTS_MASK,   /* a mask alone */
+    AID_FITS_PARTS_HEADER, /* no pixels */
+    AID_FITS_PARTS_WHOLE   /* an image alone, which may be of uint16 */
 } aid_fits_parts;
 
 /* Reads and checks the whole reply. `name` is the file's name for messages. The decoder's own error

@@ -10,7 +10,8 @@
 /* A frame between its file and the store. */
 typedef struct arrival {
     bool sound;
-    aid_image image;
+    uint16_t *whole; /* NULL: not of 16 bits */
+    aid_image image; /* of the frame; where it is of 16 bits, room that is used again and again */
     aid_raw_frame frame;
     aid_notes *notes;
 } arrival;
@@ -21,16 +22,44 @@ typedef struct reading {
     arrival *arrivals;
 } reading;
 
+AID_HOT static void to_float(const uint16_t *restrict from, int64_t count, float *restrict to)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] = (float)from[i];
+}
+
+/* The frame as an image, to be examined. */
+static aid_status take_pixels(arrival *into, aid_fits_image *file, aid_error *err)
+{
+    into->whole = file->whole;
+    file->whole = NULL;
+    bool fits = into->image.width == file->width && into->image.height == file->height;
+    if (!into->whole || !fits)
+        aid_image_done(&into->image);
+    if (!into->whole) {
+        into->image = file->image;
+        file->image = (aid_image){0};
+        return AID_OK;
+    }
+    int64_t pixels = (int64_t)file->width * file->height;
+    if (!fits) {
+        aid_image image = {.width = file->width, .height = file->height, .stride = file->width};
+        AID_TRY(aid_new_buffer((size_t)pixels, sizeof *image.data, "frame", &image.data, err));
+        into->image = image;
+    }
+    to_float(into->whole, pixels, into->image.data);
+    return AID_OK;
+}
+
 static aid_status accept(reading *job, int64_t task, aid_fits_image *file, aid_error *err)
 {
     master_input *input = &job->state->inputs[job->first + task];
     arrival *into = &job->arrivals[task];
     memcpy(input->sha256, file->sha256, sizeof input->sha256);
+    AID_TRY(take_pixels(into, file, err));
     aid_frame_facts facts = aid_frame_facts_from_header(
-        &file->header, input->name, file->image.width, file->image.height, into->notes);
-    AID_TRY(aid_raw_frame_examine(&file->image, &facts, &job->state->making, &into->frame, err));
-    into->image = file->image;
-    file->image = (aid_image){0};
+        &file->header, input->name, into->image.width, into->image.height, into->notes);
+    AID_TRY(aid_raw_frame_examine(&into->image, &facts, &job->state->making, &into->frame, err));
     into->sound = true;
     return AID_OK;
 }
@@ -43,6 +72,7 @@ static aid_status read_one(void *context, int64_t task, int worker, aid_error *e
     master_input *input = &job->state->inputs[job->first + task];
     aid_fits_read_options options = AID_FITS_READ_DEFAULTS;
     options.skip_companions = true;
+    options.keep_whole = true;
     aid_fits_image file;
     aid_error why = {0};
     aid_status status = aid_fits_read(input->path, &options, &file, &why);
@@ -112,7 +142,11 @@ static aid_status store_one(master_state *state, int index, arrival *from, aid_e
         return AID_OK;
     }
     aid_frame_store *store = state->shapes[input->shape];
-    aid_status status = aid_frame_store_add(store, &from->image, NULL, err);
+    uint16_t *whole = from->whole;
+    from->whole = NULL;
+    aid_status status =
+        whole ? aid_frame_store_take_whole(store, whole, from->image.width, from->image.height, err)
+              : aid_frame_store_add(store, &from->image, NULL, err);
     if (status != AID_OK)
         return aid_error_prefix(err, status, "%s", input->path);
     input->frame = aid_frame_store_count(store) - 1;
@@ -162,7 +196,8 @@ static aid_status read_batch(reading *job, int count, aid_error *err)
         arrival *from = &job->arrivals[i];
         if (status == AID_OK)
             status = store_one(job->state, job->first + i, from, err);
-        aid_image_done(&from->image);
+        free(from->whole);
+        from->whole = NULL;
         aid_raw_frame_done(&from->frame);
         from->sound = false;
         from->notes->count = 0;
@@ -204,7 +239,10 @@ aid_status master_read_frames(master_state *state, aid_error *err)
     AID_TRY(aid_new_array((size_t)batch, sizeof *notes, "notes", &notes, err));
     for (int i = 0; i < batch; i++)
         arrivals[i].notes = &notes[i];
-    AID_TRY(read_all(state, arrivals, err));
+    aid_status status = read_all(state, arrivals, err);
+    for (int i = 0; i < batch; i++)
+        aid_image_done(&arrivals[i].image);
+    AID_TRY(status);
     AID_TRY(keep_one_shape(state, err));
     if (state->store)
         return AID_OK;

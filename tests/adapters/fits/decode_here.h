@@ -59,6 +59,7 @@ static inline aid_status decode_here(const uint8_t *bytes, size_t size,
     reply_block block = decode_to_block(copy, size, request);
     aid_fits_parts parts = request->mask_alone     ? AID_FITS_PARTS_MASK
                            : request->header_alone ? AID_FITS_PARTS_HEADER
+                           : request->keep_whole   ? AID_FITS_PARTS_WHOLE
                                                    : AID_FITS_PARTS_IMAGE;
     aid_status status = take_block(&block, parts, ret_image, err);
     free(block.bytes);

@@ -766,6 +766,8 @@ TEST(replies_with_any_field_out_of_range_are_refused)
                                LIE(height, 39),
                                LIE(has_image, 0),
                                LIE(has_image, 2),
+                               LIE(has_whole, 1),
+                               LIE(has_whole, -1),
                                LIE(has_variance, 0),
                                LIE(has_variance, -1),
                                LIE(has_mask, 0),

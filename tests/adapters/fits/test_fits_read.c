@@ -120,6 +120,55 @@ TEST(unsigned_numbers_of_16_32_and_64_bits_are_never_negative)
     }
 }
 
+/* Stored -32768, -1, 0, 1, 32767. */
+static aid_fits_image decode_whole(const char *card, int bits)
+{
+    static const double stored[] = {-32768, -1, 0, 1, 32767};
+    naive_fits file = {0};
+    naive_primary(&file, bits, 2, 5, 1);
+    naive_card(&file, "BZERO   =                32768");
+    if (card)
+        naive_card(&file, "%s", card);
+    naive_end(&file);
+    naive_values(&file, bits, stored, 5);
+    aid_fits_image image;
+    aid_fits_request request = {.keep_whole = true, .skip_companions = true};
+    CHECK_OK(decode_here(file.bytes, file.size, &request, &image, &err));
+    naive_free(&file);
+    return image;
+}
+
+TEST(unsigned_16_bit_pixels_come_as_such_where_that_is_asked_for)
+{
+    static const uint16_t expected[] = {0, 32767, 32768, 32769, 65535};
+    aid_fits_image image = decode_whole(NULL, 16);
+    CHECK(image.whole && !image.image.data);
+    CHECK_EQUAL(image.width, 5);
+    CHECK_EQUAL(image.height, 1);
+    CHECK(!memcmp(image.whole, expected, sizeof expected));
+    CHECK(aid_header_text(&image.header, "BZERO") != NULL);
+    aid_fits_image_done(&image);
+}
+
+TEST(other_pixels_come_as_floats_all_the_same)
+{
+    static const double expected[] = {0, 32767, 32768, 32769, 65535},
+                        half[] = {16384, 32767.5, 32768, 32768.5, 49151.5},
+                        blank[] = {0, NAN, 32768, 32769, 65535};
+    aid_fits_image image = decode_whole(NULL, 32);
+    CHECK(!image.whole);
+    check_pixels(&image.image, expected, 5);
+    aid_fits_image_done(&image);
+    image = decode_whole("BSCALE  =                  0.5", 16);
+    CHECK(!image.whole);
+    check_pixels(&image.image, half, 5);
+    aid_fits_image_done(&image);
+    image = decode_whole("BLANK   =                   -1", 16);
+    CHECK(!image.whole);
+    check_pixels(&image.image, blank, 5);
+    aid_fits_image_done(&image);
+}
+
 TEST(blank_pixels_are_nan_before_they_are_scaled)
 {
     for (int bits = 8; bits <= 64; bits *= 2) {

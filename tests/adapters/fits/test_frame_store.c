@@ -78,6 +78,35 @@ TEST(frames_come_back_where_some_are_in_memory_and_some_are_not)
     check_round_trip(5LL * WIDTH * HEIGHT);
 }
 
+static uint16_t *whole_of(const aid_image *image)
+{
+    uint16_t *whole;
+    CHECK_OK(aid_new_buffer(WIDTH * HEIGHT, sizeof *whole, "frame", &whole, &err));
+    for (int64_t i = 0; i < WIDTH * HEIGHT; i++)
+        whole[i] = (uint16_t)image->data[i];
+    return whole;
+}
+
+/* One in memory, one in the scratch file, one that is refused. */
+TEST(frames_of_16_bits_are_taken_as_they_are)
+{
+    aid_frame_store *store;
+    AID_CLEANUP(aid_image_done)
+    aid_image one = frame_of(1, true);
+    AID_CLEANUP(aid_image_done)
+    aid_image two = frame_of(2, true);
+    CHECK_OK(aid_frame_store_new(3LL * WIDTH * HEIGHT, NULL, &store, &err));
+    CHECK_OK(aid_frame_store_take_whole(store, whole_of(&one), WIDTH, HEIGHT, &err));
+    CHECK_OK(aid_frame_store_take_whole(store, whole_of(&two), WIDTH, HEIGHT, &err));
+    CHECK_REFUSED(aid_frame_store_take_whole(store, whole_of(&two), WIDTH, HEIGHT - 2, &err),
+                  AID_ERR_INVALID, "5003 x 15 pixels");
+    aid_frame_rows rows = aid_frame_store_rows(store);
+    CHECK_EQUAL(rows.count, 2);
+    CHECK(same_rows(&rows, 0, &one) && same_rows(&rows, 1, &two));
+    CHECK(!same_rows(&rows, 0, &two));
+    aid_frame_store_free(store);
+}
+
 TEST(a_variance_comes_back_with_its_frame)
 {
     aid_frame_store *store;

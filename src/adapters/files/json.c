@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 
 aid_json_writer aid_json_writer_on(FILE *stream, int broken_depth)
 {
@@ -15,6 +16,27 @@ void aid_json_finish(aid_json_writer *json)
 {
     assert(json->done && json->depth == 0);
     putc('\n', json->stream);
+}
+
+aid_status aid_json_document(void (*put)(aid_json_writer *json, const void *context),
+                             const void *context, const char *what, char **ret_text,
+                             size_t *ret_size, aid_error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream)
+        AID_FAIL(err, AID_ERR_NOMEM, "%s: out of memory", what);
+    aid_json_writer json = aid_json_writer_on(stream, 2);
+    put(&json, context);
+    bool failed = ferror(stream) != 0;
+    if (fclose(stream) || failed) {
+        free(text);
+        AID_FAIL(err, AID_ERR_NOMEM, "%s: out of memory", what);
+    }
+    *ret_text = text;
+    *ret_size = size;
+    return AID_OK;
 }
 
 static void break_line(const aid_json_writer *json)

@@ -13,6 +13,8 @@
 #ifndef AID_ADAPTERS_FILES_JSON_H
 #define AID_ADAPTERS_FILES_JSON_H
 
+#include "core/base/status.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,6 +35,12 @@ typedef struct aid_json_writer {
 aid_json_writer aid_json_writer_on(FILE *stream, int broken_depth);
 /* Ends the line; exactly one value must have been written. */
 void aid_json_finish(aid_json_writer *json);
+
+/* A whole document as text, by a function that writes its one value and finishes; release it with
+ * free(). Fails with AID_ERR_NOMEM ("WHAT: out of memory"), *ret_text untouched. */
+AID_MUST_USE aid_status aid_json_document(void (*put)(aid_json_writer *json, const void *context),
+                                          const void *context, const char *what, char **ret_text,
+                                          size_t *ret_size, aid_error *err);
 
 void aid_json_begin_object(aid_json_writer *json);
 void aid_json_end_object(aid_json_writer *json);

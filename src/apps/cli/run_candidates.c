@@ -1,36 +1,31 @@
 /* candidates.fits, .csv and .json: one table. */
+#include "adapters/tables/members.h"
 #include "apps/cli/run.h"
 
 #include <math.h>
 #include <string.h>
 
-/* How a column's value is held in a candidate. */
-typedef enum member_kind { MEMBER_DOUBLE, MEMBER_INT64, MEMBER_INT, MEMBER_FLAGS } member_kind;
+static void put_flags(const void *item, char ret_text[AID_MEMBER_TEXT_SIZE])
+{
+    const aid_candidate *candidate = item;
+    aid_flag_names(candidate->flags, ret_text, AID_MEMBER_TEXT_SIZE);
+}
 
-typedef struct column_row {
-    const char *name, *unit, *ucd, *description;
-    member_kind kind;
-    size_t offset;
-    int decimals;
-} column_row;
-
-static const char flux[] = "flux"; /* stands for the unit of the science image */
-
-#define DOUBLE(member) MEMBER_DOUBLE, offsetof(aid_candidate, member)
-#define INT64(member) MEMBER_INT64, offsetof(aid_candidate, member)
-#define INT(member) MEMBER_INT, offsetof(aid_candidate, member)
-#define FLAGS(member) MEMBER_FLAGS, offsetof(aid_candidate, member)
+#define DOUBLE(member) AID_MEMBER_DOUBLE, offsetof(aid_candidate, member), NULL, NULL
+#define INT64(member) AID_MEMBER_INT64, offsetof(aid_candidate, member), NULL, NULL
+#define INT(member) AID_MEMBER_INT, offsetof(aid_candidate, member), NULL, NULL
 
 /* clang-format off */
-static const column_row rows[] = {
+static const aid_member members[] = {
     {"id", NULL, "meta.id;meta.main", "1, 2, ... by falling |score|", INT64(id), 0},
     {"x", "pix", "pos.cartesian.x;instr.det", "FITS pixel of the science image", DOUBLE(x), 3},
     {"y", "pix", "pos.cartesian.y;instr.det", "FITS pixel of the science image", DOUBLE(y), 3},
     {"ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS", DOUBLE(ra_deg), 7},
     {"dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS", DOUBLE(dec_deg), 7},
-    {"flux", flux, "phot.count;arith.diff", "change of flux, by a fit of the PSF",
+    {"flux", aid_member_flux, "phot.count;arith.diff", "change of flux, by a fit of the PSF",
      DOUBLE(flux), -1},
-    {"flux_err", flux, "stat.error;phot.count", "standard error of flux", DOUBLE(flux_err), -1},
+    {"flux_err", aid_member_flux, "stat.error;phot.count", "standard error of flux",
+     DOUBLE(flux_err), -1},
     {"snr", NULL, "stat.snr", "|flux|/flux_err", DOUBLE(snr), 3},
     {"score", NULL, "stat.snr;stat.max", "peak of the score map, signed", DOUBLE(score), 3},
     {"mag", "mag", "phot.mag", "magnitude of |flux|", DOUBLE(mag), 4},
@@ -42,9 +37,11 @@ static const column_row rows[] = {
     {"position_angle", "deg", "pos.posAng", "major axis, east of north",
      DOUBLE(position_angle_deg), 2},
     {"npix", NULL, "meta.number;instr.pixel", "connected pixels above 2.5 sigma", INT64(npix), 0},
-    {"peak", flux, "phot.count;stat.max", "of the difference", DOUBLE(peak), -1},
-    {"background", flux, "instr.background", "of the difference around it", DOUBLE(background), -1},
-    {"noise", flux, "instr.det.noise", "of one pixel of the difference", DOUBLE(noise), -1},
+    {"peak", aid_member_flux, "phot.count;stat.max", "of the difference", DOUBLE(peak), -1},
+    {"background", aid_member_flux, "instr.background", "of the difference around it",
+     DOUBLE(background), -1},
+    {"noise", aid_member_flux, "instr.det.noise", "of one pixel of the difference",
+     DOUBLE(noise), -1},
     {"chi2", NULL, "stat.fit.chi2", "reduced, of the fit of the PSF", DOUBLE(chi2), 3},
     {"sharpness", NULL, "src.morph.param", "significance as one pixel over that as a PSF",
      DOUBLE(cosmic_ray_ratio), 3},
@@ -55,81 +52,32 @@ static const column_row rows[] = {
      DOUBLE(distance_px), 2},
     {"polarity", NULL, "meta.code", "+1 brighter than in the reference, -1 fainter",
      INT(polarity), 0},
-    {"flags", NULL, "meta.code.qual", "what is odd about it, joined by |", FLAGS(flags), 0},
+    {"flags", NULL, "meta.code.qual", "what is odd about it, joined by |", AID_MEMBER_TEXT, 0, NULL,
+     put_flags, 0},
     {"p_real", NULL, "stat.probability", "that it is real, by the model", DOUBLE(p_real), 4},
 };
 /* clang-format on */
-enum { ROWS = (int)AID_COUNT_OF(rows) };
+enum { MEMBERS = (int)AID_COUNT_OF(members) };
 
 /* p_real, the last column, is there only where a model has spoken. */
 static int column_count(const aid_candidates *candidates)
 {
     for (int i = 0; i < candidates->count; i++)
         if (isfinite(candidates->items[i].p_real))
-            return ROWS;
-    return ROWS - 1;
-}
-
-static aid_column describe(const run_state *run, const column_row *row)
-{
-    static const aid_column_kind kinds[] = {[MEMBER_DOUBLE] = AID_COLUMN_DOUBLE,
-                                            [MEMBER_INT64] = AID_COLUMN_INT64,
-                                            [MEMBER_INT] = AID_COLUMN_INT64,
-                                            [MEMBER_FLAGS] = AID_COLUMN_TEXT};
-    return (aid_column){.name = row->name,
-                        .unit = row->unit == flux ? run_flux_unit(run) : row->unit,
-                        .ucd = row->ucd,
-                        .description = row->description,
-                        .kind = kinds[row->kind],
-                        .decimals = row->decimals};
-}
-
-static aid_status fill_cell(aid_table *table, int column, int64_t row,
-                            const aid_candidate *candidate, aid_error *err)
-{
-    const char *member = (const char *)candidate + rows[column].offset;
-    aid_column *item = &table->items[column];
-    char names[512];
-    switch (rows[column].kind) {
-    case MEMBER_DOUBLE:
-        item->values.doubles[row] = *(const double *)member;
-        break;
-    case MEMBER_INT64:
-        item->values.integers[row] = *(const int64_t *)member;
-        break;
-    case MEMBER_INT:
-        item->values.integers[row] = *(const int *)member;
-        break;
-    case MEMBER_FLAGS:
-        aid_flag_names(*(const unsigned *)member, names, sizeof names);
-        return aid_table_set_text(table, column, row, names, err);
-    }
-    return AID_OK;
-}
-
-static aid_status fill(aid_table *table, const aid_candidates *candidates, aid_error *err)
-{
-    for (int row = 0; row < candidates->count; row++)
-        for (int column = 0; column < table->columns; column++)
-            AID_TRY(fill_cell(table, column, row, &candidates->items[row], err));
-    return AID_OK;
+            return MEMBERS;
+    return MEMBERS - 1;
 }
 
 aid_status run_candidate_table(const run_state *run, aid_table *ret_table, aid_error *err)
 {
     const aid_candidates *candidates = &run->result.candidates;
-    aid_column columns[ROWS];
-    for (int i = 0; i < ROWS; i++)
-        columns[i] = describe(run, &rows[i]);
-    aid_table table;
-    AID_TRY(aid_table_init("candidates", "what changed between science and reference", columns,
-                           column_count(candidates), candidates->count, &table, err));
-    aid_status status = fill(&table, candidates, err);
-    if (status == AID_OK)
-        *ret_table = table;
-    else
-        aid_table_done(&table);
-    return status;
+    const aid_member_table layout = {.name = "candidates",
+                                     .description = "what changed between science and reference",
+                                     .members = members,
+                                     .count = column_count(candidates),
+                                     .flux_unit = run_flux_unit(run)};
+    return aid_table_of_members(&layout, candidates->items, sizeof *candidates->items,
+                                candidates->count, ret_table, err);
 }
 
 static aid_status put_table(const run_state *run, const aid_table *table, aid_fits_writer *writer,

@@ -294,8 +294,9 @@ static void put_costs(aid_json_writer *json, const run_state *run)
     aid_json_end_object(json);
 }
 
-static void put_summary(aid_json_writer *json, const run_state *run)
+static void put_summary(aid_json_writer *json, const void *context)
 {
+    const run_state *run = context;
     const aid_process_result *result = &run->result;
     aid_json_begin_object(json);
     put_program(json);
@@ -322,19 +323,5 @@ static void put_summary(aid_json_writer *json, const run_state *run)
 
 aid_status run_summary_text(const run_state *run, char **ret_text, size_t *ret_size, aid_error *err)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    if (!stream)
-        AID_FAIL(err, AID_ERR_NOMEM, "summary: out of memory");
-    aid_json_writer json = aid_json_writer_on(stream, 2);
-    put_summary(&json, run);
-    bool failed = ferror(stream) != 0;
-    if (fclose(stream) || failed) {
-        free(text);
-        AID_FAIL(err, AID_ERR_NOMEM, "summary: out of memory");
-    }
-    *ret_text = text;
-    *ret_size = size;
-    return AID_OK;
+    return aid_json_document(put_summary, run, "summary", ret_text, ret_size, err);
 }

@@ -1,36 +1,33 @@
 /* truth.fits and truth.csv of `astrid simulate`, and its summary. */
 #include "adapters/files/json.h"
+#include "adapters/tables/members.h"
 #include "apps/cli/simulate.h"
 #include "apps/common/version.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
-typedef enum member_kind {
-    MEMBER_DOUBLE,
-    MEMBER_SHAPE, /* a double that galaxies alone have */
-    MEMBER_INT64,
-    MEMBER_BOOL,
-    MEMBER_KIND
-} member_kind;
+static bool is_galaxy(const void *item)
+{
+    const aid_sky_source *source = item;
+    return source->kind == AID_SKY_GALAXY;
+}
 
-typedef struct column_row {
-    const char *name, *unit, *ucd, *description;
-    member_kind kind;
-    size_t offset;
-    int decimals;
-} column_row;
+static void put_kind(const void *item, char ret_text[AID_MEMBER_TEXT_SIZE])
+{
+    const aid_sky_source *source = item;
+    snprintf(ret_text, AID_MEMBER_TEXT_SIZE, "%s", aid_sky_kind_name(source->kind));
+}
 
-#define DOUBLE(member) MEMBER_DOUBLE, offsetof(aid_sky_source, member)
-#define SHAPE(member) MEMBER_SHAPE, offsetof(aid_sky_source, member)
-#define INT64(member) MEMBER_INT64, offsetof(aid_sky_source, member)
-#define BOOL(member) MEMBER_BOOL, offsetof(aid_sky_source, member)
+#define DOUBLE(member) AID_MEMBER_DOUBLE, offsetof(aid_sky_source, member), NULL, NULL
+#define SHAPE(member) AID_MEMBER_DOUBLE, offsetof(aid_sky_source, member), is_galaxy, NULL
+#define INT64(member) AID_MEMBER_INT64, offsetof(aid_sky_source, member), NULL, NULL
+#define BOOL(member) AID_MEMBER_BOOL, offsetof(aid_sky_source, member), NULL, NULL
 
 /* clang-format off */
-static const column_row rows[] = {
+static const aid_member members[] = {
     {"id", NULL, "meta.id;meta.main", "1, 2, ...", INT64(id), 0},
-    {"kind", NULL, "src.class", "star, galaxy, transient, ...", MEMBER_KIND, 0, 0},
+    {"kind", NULL, "src.class", "star, galaxy, transient, ...", AID_MEMBER_TEXT, 0, NULL,
+     put_kind, 0},
     {"ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS, at the science epoch",
      DOUBLE(ra_deg[0]), 11},
     {"dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS, at the science epoch",
@@ -63,67 +60,16 @@ static const column_row rows[] = {
      SHAPE(position_angle_deg), 3},
 };
 /* clang-format on */
-enum { ROWS = (int)AID_COUNT_OF(rows) };
-
-static aid_status fill_cell(aid_table *table, int column, int64_t row, const aid_sky_source *source,
-                            aid_error *err)
-{
-    const char *member = (const char *)source + rows[column].offset;
-    aid_column *item = &table->items[column];
-    switch (rows[column].kind) {
-    case MEMBER_DOUBLE:
-        item->values.doubles[row] = *(const double *)member;
-        break;
-    case MEMBER_SHAPE:
-        if (source->kind == AID_SKY_GALAXY)
-            item->values.doubles[row] = *(const double *)member;
-        break;
-    case MEMBER_INT64:
-        item->values.integers[row] = *(const int64_t *)member;
-        break;
-    case MEMBER_BOOL:
-        item->values.integers[row] = *(const bool *)member ? 1 : 0;
-        break;
-    case MEMBER_KIND:
-        return aid_table_set_text(table, column, row, aid_sky_kind_name(source->kind), err);
-    }
-    return AID_OK;
-}
-
-static aid_status fill(aid_table *table, const aid_sky_source *sources, aid_error *err)
-{
-    for (int64_t row = 0; row < table->rows; row++)
-        for (int column = 0; column < ROWS; column++)
-            AID_TRY(fill_cell(table, column, row, &sources[row], err));
-    return AID_OK;
-}
 
 aid_status simulate_truth_table(const aid_sky *sky, aid_table *ret_table, aid_error *err)
 {
-    static const aid_column_kind kinds[] = {[MEMBER_DOUBLE] = AID_COLUMN_DOUBLE,
-                                            [MEMBER_SHAPE] = AID_COLUMN_DOUBLE,
-                                            [MEMBER_INT64] = AID_COLUMN_INT64,
-                                            [MEMBER_BOOL] = AID_COLUMN_INT64,
-                                            [MEMBER_KIND] = AID_COLUMN_TEXT};
     int64_t count;
     const aid_sky_source *sources = aid_sky_sources(sky, &count);
-    aid_column columns[ROWS];
-    for (int i = 0; i < ROWS; i++)
-        columns[i] = (aid_column){.name = rows[i].name,
-                                  .unit = rows[i].unit,
-                                  .ucd = rows[i].ucd,
-                                  .description = rows[i].description,
-                                  .kind = kinds[rows[i].kind],
-                                  .decimals = rows[i].decimals};
-    aid_table table;
-    AID_TRY(aid_table_init("truth", "every source of a simulated sky", columns, ROWS, count, &table,
-                           err));
-    aid_status status = fill(&table, sources, err);
-    if (status == AID_OK)
-        *ret_table = table;
-    else
-        aid_table_done(&table);
-    return status;
+    const aid_member_table layout = {.name = "truth",
+                                     .description = "every source of a simulated sky",
+                                     .members = members,
+                                     .count = (int)AID_COUNT_OF(members)};
+    return aid_table_of_members(&layout, sources, sizeof *sources, count, ret_table, err);
 }
 
 /* ----------------------------------------------------------------------------------- raw frames */
@@ -213,8 +159,9 @@ static void put_epoch(aid_json_writer *json, const char *name, const aid_sky_epo
     aid_json_end_object(json);
 }
 
-static void put_summary(aid_json_writer *json, const simulate_state *state)
+static void put_summary(aid_json_writer *json, const void *context)
 {
+    const simulate_state *state = context;
     const aid_sky_options *sky = aid_sky_options_of(state->sky);
     aid_json_begin_object(json);
     aid_json_key(json, "program");
@@ -244,19 +191,5 @@ static void put_summary(aid_json_writer *json, const simulate_state *state)
 aid_status simulate_summary_text(const simulate_state *state, char **ret_text, size_t *ret_size,
                                  aid_error *err)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    if (!stream)
-        AID_FAIL(err, AID_ERR_NOMEM, "summary: out of memory");
-    aid_json_writer json = aid_json_writer_on(stream, 2);
-    put_summary(&json, state);
-    bool failed = ferror(stream) != 0;
-    if (fclose(stream) || failed) {
-        free(text);
-        AID_FAIL(err, AID_ERR_NOMEM, "summary: out of memory");
-    }
-    *ret_text = text;
-    *ret_size = size;
-    return AID_OK;
+    return aid_json_document(put_summary, state, "summary", ret_text, ret_size, err);
 }

@@ -168,4 +168,26 @@ TEST(calls_out_of_order_assert)
     }
 }
 
+static void put_two(aid_json_writer *json, const void *context)
+{
+    aid_json_begin_array(json);
+    aid_json_integer(json, *(const int *)context);
+    aid_json_text(json, "x");
+    aid_json_end_array(json);
+    aid_json_finish(json);
+}
+
+TEST(a_document_becomes_a_text_of_its_own)
+{
+    const int seven = 7;
+    char *document = NULL;
+    size_t length = 0;
+    aid_error why;
+    aid_status status = aid_json_document(put_two, &seven, "summary", &document, &length, &why);
+    CHECK(status == AID_OK);
+    int same = length == strlen(document) && !strcmp(document, "[\n  7,\n  \"x\"\n]\n");
+    free(document);
+    CHECK(same);
+}
+
 TEST_MAIN()

@@ -524,6 +524,63 @@ TEST(hits_are_the_same_bytes_at_one_and_seven_threads)
     }
 }
 
+/* ----------------------------------------------------------------------------------- real pixels
+ */
+
+/* Peaks of which the nearest neighbours have nearly half the light, on all sides: no hit does that,
+ * and every star of this camera (FWHM 2 px) does, wherever its centre lies. */
+static bool is_starlike(const aid_image *image, int32_t x, int32_t y, double sky)
+{
+    double peak = (double)aid_image_row(image, y)[x] - sky, least = INFINITY;
+    for (int k = 0; k < 9; k++) {
+        double other = (double)aid_image_row(image, y + k / 3 - 1)[x + k % 3 - 1] - sky;
+        if (k != 4 && !(other <= peak))
+            return false;
+        least = k % 2 ? fmin(least, other) : least;
+    }
+    return peak > 3000.0 && peak < 100000.0 && least > 0.45 * peak;
+}
+
+static bool is_struck(const aid_mask *mask, int32_t x, int32_t y)
+{
+    bool struck = false;
+    for (int k = 0; k < 9; k++)
+        struck = struck || aid_mask_row(mask, y + k / 3 - 1)[x + k % 3 - 1] & AID_MASK_COSMIC_RAY;
+    return struck;
+}
+
+/* ACS/HRC, 60 s on the core of a globular cluster: thousands of stars, and hits on a few parts in a
+ * thousand of the pixels. L.A.Cosmic by itself (astroscrappy 1.1.0) masks 6 % of the frame, nearly
+ * all of it stars. */
+TEST(a_crowded_field_of_the_hubble_telescope_keeps_its_stars_and_loses_its_hits)
+{
+    static const char path[] = "../shared/data/hst_acs/j8bt06nyq_flt.fits.gz";
+    if (access(path, R_OK) != 0)
+        check_skip("no ../shared/data");
+    aid_fits_image file;
+    aid_fits_read_options sci = {.hdu = "SCI"};
+    CHECK_OK(aid_fits_read(path, &sci, &file, &err));
+    CHECK(file.variance.data && file.mask.data);
+    int64_t pixels = (int64_t)file.image.width * file.image.height, stars = 0, spoilt = 0;
+    aid_lacosmic_options options = AID_LACOSMIC_DEFAULTS;
+    options.saturation = 140000.0;
+    aid_cosmic_input input = {
+        .name = "hst.fits", .image = &file.image, .variance = &file.variance, .mask = &file.mask};
+    aid_cosmics cosmics;
+    CHECK_OK(aid_find_cosmic_rays(&input, &options, NULL, &cosmics, &err));
+    for (int32_t y = 2; y < file.image.height - 2; y++)
+        for (int32_t x = 2; x < file.image.width - 2; x++)
+            if (is_starlike(&file.image, x, y, 150.0)) {
+                stars++;
+                spoilt += is_struck(&file.mask, x, y);
+            }
+    CHECK(stars > 600);
+    CHECK(spoilt <= 5); /* real hits may lie there, too */
+    CHECK(cosmics.pixels > pixels / 1000 && cosmics.pixels < pixels / 150);
+    aid_cosmics_done(&cosmics);
+    aid_fits_image_done(&file);
+}
+
 /* ------------------------------------------------------------------------------------ odd inputs
  */
 

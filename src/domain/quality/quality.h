@@ -12,7 +12,7 @@
 /* ----------------------------------------------------------------------------------- estimators */
 
 typedef enum aid_quality_background {
-    AID_QUALITY_BACKGROUND_MESH,   /* median over the exposure's own map, which avoids sources */
+    AID_QUALITY_BACKGROUND_MESH,   /* middle half of the exposure's own map, which avoids sources */
     AID_QUALITY_BACKGROUND_MEDIAN, /* of all sound pixels */
     AID_QUALITY_BACKGROUND_MODE,   /* 2.5 median - 1.5 mean of them after clipping */
     AID_QUALITY_BACKGROUND_CLIPPED /* mean after clipping at 3 sigma */

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const aid_setting_use uses[] = {
     {AID_FIELD("output", master_options, output),
@@ -40,6 +41,36 @@ static aid_status read_type(master_state *state, const char *word, aid_error *er
     AID_FAIL(err, AID_ERR_USAGE, "%s is none of bias, dark, flat", word);
 }
 
+/* Files that are read must not be what is written. */
+static aid_status check_output(const master_state *state, aid_error *err)
+{
+    struct stat output, input;
+    if (stat(state->output, &output) != 0)
+        return AID_OK;
+    const char *const masters[] = {state->options->bias, state->options->dark};
+    for (int i = 0; i < state->input_count + (int)AID_COUNT_OF(masters); i++) {
+        const char *path =
+            i < state->input_count ? state->inputs[i].path : masters[i - state->input_count];
+        if (path && stat(path, &input) == 0 && input.st_dev == output.st_dev &&
+            input.st_ino == output.st_ino)
+            AID_FAIL(err, AID_ERR_USAGE, "%s: the output would replace an input", path);
+    }
+    return AID_OK;
+}
+
+static aid_status check_options(const master_state *state, aid_error *err)
+{
+    const master_options *options = state->options;
+    if (!options->measure_gain)
+        return AID_OK;
+    if (state->making.type != AID_TYPE_FLAT)
+        AID_FAIL(err, AID_ERR_USAGE, "--measure-gain is of flats, not of a %s",
+                 aid_frame_type_name(state->making.type));
+    if (!options->bias)
+        AID_FAIL(err, AID_ERR_USAGE, "--measure-gain needs the noise of a bias: give --bias too");
+    return AID_OK;
+}
+
 static aid_status describe(master_state *state, const aid_invocation *invocation, aid_error *err)
 {
     const master_options *options = invocation->options;
@@ -68,7 +99,8 @@ static aid_status describe(master_state *state, const aid_invocation *invocation
         state->inputs[i] =
             (master_input){.path = path, .name = slash ? slash + 1 : path, .frame = -1};
     }
-    return AID_OK;
+    AID_TRY(check_options(state, err));
+    return check_output(state, err);
 }
 
 static aid_status read_masters(master_state *state, aid_error *err)
@@ -92,10 +124,8 @@ static aid_status read_masters(master_state *state, aid_error *err)
 
 static aid_status measure_gain(master_state *state, const aid_frame_rows *rows, aid_error *err)
 {
-    if (!state->options->measure_gain || state->making.type != AID_TYPE_FLAT)
+    if (!state->options->measure_gain)
         return AID_OK;
-    if (!state->making.bias)
-        AID_FAIL(err, AID_ERR_USAGE, "--measure-gain needs the noise of a bias: give --bias too");
     AID_TRY(aid_measure_photon_transfer(rows, state->frames, &state->making,
                                         state->bias.frame_noise, state->pool, &state->transfer,
                                         err));

@@ -111,6 +111,17 @@ static void merge_notes(master_state *state, const char *name, const aid_notes *
     }
 }
 
+/* What the store may hold in memory: beside it there will be the master, with its variance, its
+ * mask and the number of frames of each pixel, and there are the masters that are given. */
+static int64_t store_memory(const master_state *state, const aid_image *image)
+{
+    enum { MADE = 13, GIVEN = 9 /* bytes a pixel */ };
+    const int64_t all = 420 << 20, least = 16 << 20;
+    int64_t given = (state->making.bias ? GIVEN : 0) + (state->making.dark ? GIVEN : 0);
+    int64_t beside = (int64_t)image->width * image->height * (MADE + given);
+    return AID_CLAMP(all - beside, least, (int64_t)AID_FRAME_STORE_MEMORY);
+}
+
 /* The store of that shape; a new one where there is none yet and room for one. The first shape has
  * the memory: it is most often the only one. */
 static aid_status find_shape(master_state *state, const aid_image *image, int *ret_shape,
@@ -125,8 +136,8 @@ static aid_status find_shape(master_state *state, const aid_image *image, int *r
     *ret_shape = shape;
     if (shape == MASTER_MAX_SHAPES || state->shapes[shape])
         return AID_OK;
-    return aid_frame_store_new(shape == 0 ? AID_FRAME_STORE_MEMORY : 0, NULL, &state->shapes[shape],
-                               err);
+    return aid_frame_store_new(shape == 0 ? store_memory(state, image) : 0, NULL,
+                               &state->shapes[shape], err);
 }
 
 static aid_status store_one(master_state *state, int index, arrival *from, aid_error *err)

@@ -102,7 +102,9 @@ static void AID_PRINTF(2, 3) leave_out(aid_raw_frame *frame, const char *format,
 static void judge(aid_raw_frame *frame, const sample *pixels, aid_frame_type type)
 {
     frame->used = true;
-    if (pixels->finite == 0)
+    if (frame->facts.is_master)
+        leave_out(frame, "a master itself, not a raw frame");
+    else if (pixels->finite == 0)
         leave_out(frame, "no pixel has a value");
     else if (pixels->lowest == pixels->highest)
         leave_out(frame, "constant: every pixel is %g", (double)pixels->lowest);

@@ -97,6 +97,7 @@ static aid_status set_up(const aid_invocation *invocation, night_state *night, a
     night->options = options;
     night->folder = invocation->arguments[0];
     night->lock = -1;
+    night->begun_s = night_seconds();
     pthread_mutex_init(&night->progress_lock, NULL);
     if (options->output)
         snprintf(night->output, sizeof night->output, "%s", options->output);
@@ -131,6 +132,8 @@ static aid_status write_results(const night_state *night, aid_error *err)
     AID_TRY(night_write_table(night, path, err));
     night_output_path(night, "report.html", path);
     AID_TRY(night_write_report(night, path, err));
+    night_output_path(night, "timing.json", path);
+    AID_TRY(night_write_timing(night, path, err));
     AID_TRY(night_summary_text(night, &text, &size, err));
     night_output_path(night, "night.json", path);
     AID_TRY(aid_write_file(path, text, size, err));
@@ -231,7 +234,8 @@ const aid_command aid_command_preprocess = {
         "Finds the FITS files of a folder, tells bias, dark, flat and science frames apart by\n"
         "their headers, makes the masters, and takes every science frame through calibration,\n"
         "cosmic-ray cleaning, quality and alignment. Writes masters/, frames/ (image, VARIANCE,\n"
-        "MASK), aligned/, stacks/, night.json, night.csv and report.html. A frame that fails is\n"
+        "MASK), aligned/, stacks/, night.json, night.csv, report.html and, apart from what is the\n"
+        "same from run to run, timing.json. A frame that fails is\n"
         "named with its reason in night.json, and the others are done; the exit status is then 3\n"
         "where the frames are at fault and 1 where the machine is. What was done by an earlier\n"
         "run, also one that was killed, is not done again unless inputs, settings or program have\n"

@@ -98,6 +98,7 @@ typedef struct night_frame {
     char quality_failure[NIGHT_REASON];
     char *notes; /* a line each; NULL: none */
     night_alignment alignment;
+    double process_s, align_s; /* that it took in this run; 0: found as it was */
 } night_frame;
 
 /* Science frames of one object through one filter, which share a grid. */
@@ -131,6 +132,7 @@ typedef struct night_state {
     night_frame *frames;
     night_group *groups;
     aid_notes notes; /* on headers */
+    double begun_s;
     /* progress */
     pthread_mutex_t progress_lock;
     FILE *terminal;
@@ -224,6 +226,10 @@ AID_MUST_USE aid_status night_write_table(const night_state *night, const char *
                                           aid_error *err);
 AID_MUST_USE aid_status night_write_report(const night_state *night, const char *path,
                                            aid_error *err);
+/* timing.json: how long it took, apart from all that is the same from run to run. */
+AID_MUST_USE aid_status night_write_timing(const night_state *night, const char *path,
+                                           aid_error *err);
+double night_seconds(void); /* on a clock that only goes forward */
 void night_print_results(const night_state *night, FILE *out);
 
 /* Takes the status and message of a failed step; the message of the first failure is kept. */

@@ -182,6 +182,7 @@ static aid_status align_one(void *context, int64_t task, aid_pool *pool, aid_err
     char id[65];
     bool written = false;
     aid_error why = {0};
+    double begun_s = night_seconds();
     if (aid_stop_requested())
         AID_FAIL(err, AID_ERR_CANCELLED,
                  "stopped by a signal before %s was aligned; what was done "
@@ -203,8 +204,9 @@ static aid_status align_one(void *context, int64_t task, aid_pool *pool, aid_err
     if (!is_made(job, frame, id))
         AID_FAIL(err, AID_ERR_IO, "%s/aligned/%s.fits: does not read back", job->night->output,
                  frame->name);
-    aid_log(AID_INFO, "preprocess.alignment.completed", "frame=%s method=%s", frame->name,
-            frame->alignment.method);
+    frame->align_s = night_seconds() - begun_s;
+    aid_log(AID_INFO, "preprocess.alignment.completed", "frame=%s method=%s wall_s=%.3f",
+            frame->name, frame->alignment.method, frame->align_s);
     return AID_OK;
 }
 

@@ -236,6 +236,7 @@ static aid_status process_one(void *context, int64_t task, aid_pool *pool, aid_e
     AID_CLEANUP(aid_free_pointer)
     aid_preprocessed *result = NULL;
     aid_error why = {0};
+    double begun_s = night_seconds();
     AID_TRY(aid_new_array(1, sizeof *result, "frame", &result, err));
     aid_status status = compute(job, frame, pool, result, &why);
     if (status == AID_ERR_CANCELLED) {
@@ -252,8 +253,11 @@ static aid_status process_one(void *context, int64_t task, aid_pool *pool, aid_e
         status = AID_ERROR(err, AID_ERR_IO, "%s/frames/%s.fits: does not read back",
                            job->night->output, frame->name);
     if (status == AID_OK) {
-        aid_log(AID_INFO, "preprocess.frame.completed", "frame=%s class=%s", frame->name,
-                frame->assessed ? aid_quality_class_name(frame->quality.class) : "unknown");
+        frame->process_s = night_seconds() - begun_s;
+        aid_log(AID_INFO, "preprocess.frame.completed", "frame=%s class=%s wall_s=%.3f",
+                frame->name,
+                frame->assessed ? aid_quality_class_name(frame->quality.class) : "unknown",
+                frame->process_s);
     }
     aid_preprocessed_done(result);
     night_progress_step(job->night, frame->name);

@@ -1,5 +1,6 @@
 /* night.json, night.csv and what is printed. Nothing in them depends on when or how fast the work
  * was done: two runs of the same night give the same bytes. */
+#include "adapters/files/files.h"
 #include "adapters/files/json.h"
 #include "adapters/tables/table.h"
 #include "apps/cli/preprocess.h"
@@ -9,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void put_text(aid_json_writer *json, const char *key, const char *value)
 {
@@ -331,6 +333,47 @@ aid_status night_summary_text(const night_state *night, char **ret_text, size_t 
     *ret_text = text;
     *ret_size = size;
     return AID_OK;
+}
+
+/* ------------------------------------------------------------------------------------- timing */
+
+double night_seconds(void)
+{
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void put_timing(aid_json_writer *json, const night_state *night)
+{
+    aid_json_begin_object(json);
+    put_integer(json, "threads", aid_pool_threads(night->pool));
+    put_integer(json, "memory_mb", night->memory_bytes >> 20);
+    put_number(json, "wall_s", night_seconds() - night->begun_s);
+    begin_list(json, "frames");
+    for (int i = 0; i < night->frame_count; i++) {
+        const night_frame *frame = &night->frames[i];
+        aid_json_begin_object(json);
+        put_text(json, "observation_id", night->files[frame->file].sha256);
+        put_text(json, "name", frame->name);
+        put_bool(json, "found_as_it_was", frame->done && frame->process_s == 0.0);
+        put_number(json, "processing_time_s", frame->process_s + frame->align_s);
+        put_number(json, "process_s", frame->process_s);
+        put_number(json, "align_s", frame->align_s);
+        aid_json_end_object(json);
+    }
+    aid_json_end_array(json);
+    aid_json_end_object(json);
+    aid_json_finish(json);
+}
+
+aid_status night_write_timing(const night_state *night, const char *path, aid_error *err)
+{
+    aid_new_file *file;
+    AID_TRY(aid_new_file_open(path, &file, err));
+    aid_json_writer json = aid_json_writer_on(aid_new_file_stream(file), 2);
+    put_timing(&json, night);
+    return aid_new_file_commit(file, err);
 }
 
 /* --------------------------------------------------------------------------------------- table */

@@ -5,6 +5,7 @@
 #define AID_APPS_CLI_PREPROCESS_H
 
 #include "adapters/fits/fits.h"
+#include "apps/cli/frames.h"
 #include "apps/common/command.h"
 #include "apps/common/output_folder.h"
 #include "domain/calibration/calibration.h"
@@ -106,6 +107,7 @@ typedef struct night_group {
     char name[160]; /* "NGC_6205_V" */
     char object[72], filter[72];
     int reference; /* number of a frame; -1: a file of the user's, or none */
+    char reference_name[160];
     char reference_id[65];
     char why[160];
     night_failure stack_failure;
@@ -174,6 +176,19 @@ AID_MUST_USE aid_status night_read_master(const night_state *night, int set, aid
                                           aid_master *ret_master, aid_error *err);
 AID_MUST_USE aid_status night_process_frames(night_state *night, aid_error *err);
 AID_MUST_USE aid_status night_align_frames(night_state *night, aid_error *err);
+
+/* The deep image of each group, where `stack` is among the stages. */
+AID_MUST_USE aid_status night_stack_groups(night_state *night, aid_error *err);
+
+/* What alignment and stacking share. The best frame of a group gives its grid, or the user's own
+ * reference. */
+AID_MUST_USE aid_status night_choose_reference(night_state *night, int group, aid_error *err);
+AID_MUST_USE aid_status night_read_reference(night_state *night, const night_group *group,
+                                             cli_frame *ret_reference, aid_error *err);
+/* A calibrated frame; the path of `how` does not matter. */
+AID_MUST_USE aid_status night_read_frame(const frame_request *how, const night_state *night,
+                                         const night_frame *frame, aid_pool *pool,
+                                         cli_frame *ret_frame, aid_error *err);
 
 /* ---- files (preprocess_files.c) ---- */
 

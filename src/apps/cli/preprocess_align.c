@@ -21,7 +21,6 @@ typedef struct alignment_job {
     night_state *night;
     night_group *group;
     cli_frame reference;
-    char reference_name[160];
     int count;
     int *frames; /* [count] */
 } alignment_job;
@@ -47,7 +46,7 @@ static aid_status put_results(const alignment_job *job, const aid_registration *
                               const char *id, aid_header *cards, aid_error *err)
 {
     AID_TRY(night_put_program(job->night, id, cards, err));
-    AID_TRY(night_put_text(cards, "REGREF", job->reference_name, "whose grid this is", err));
+    AID_TRY(night_put_text(cards, "REGREF", job->group->reference_name, "whose grid this is", err));
     AID_TRY(night_put_text(cards, "REGMETH", registration->method, "how it was aligned", err));
     AID_TRY(night_put_number(cards, "REGSTARS", registration->matched, "stars of the fit", err));
     AID_TRY(night_put_number(cards, "REGRMS", registration->rms_px, "[pix] per axis", err));
@@ -88,9 +87,9 @@ static bool is_made(const alignment_job *job, night_frame *frame, const char *id
 
 /* ------------------------------------------------------------------------------------ one frame */
 
-static aid_status read_frame(const frame_request *how, const alignment_job *job,
-                             const night_frame *frame, aid_pool *pool, cli_frame *ret_frame,
-                             aid_error *err)
+aid_status night_read_frame(const frame_request *how, const night_state *night,
+                            const night_frame *frame, aid_pool *pool, cli_frame *ret_frame,
+                            aid_error *err)
 {
     char name[AID_MAX_PATH], path[AID_MAX_PATH];
     frame_request request = *how;
@@ -98,7 +97,7 @@ static aid_status read_frame(const frame_request *how, const alignment_job *job,
     aid_notes *notes = NULL; /* the frame's own were taken when its quality was measured */
     AID_TRY(aid_new_array(1, sizeof *notes, "notes", &notes, err));
     snprintf(name, sizeof name, "frames/%s.fits", frame->name);
-    night_output_path(job->night, name, path);
+    night_output_path(night, name, path);
     request.path = path;
     AID_TRY(frame_read(&request, pool, notes, ret_frame, err));
     ret_frame->path = "";
@@ -163,7 +162,7 @@ static aid_status align(const alignment_job *job, night_frame *frame, const char
     bool is_grid = frame - job->night->frames == job->group->reference;
     frame_request request = {.prepare = AID_PREPARE_DEFAULTS, .plain = is_grid};
     AID_TRY(aid_new_array(1, sizeof *notes, "notes", &notes, err));
-    AID_TRY(read_frame(&request, job, frame, pool, &pixels, err));
+    AID_TRY(night_read_frame(&request, job->night, frame, pool, &pixels, err));
     registration = of_itself(&pixels);
     if (!is_grid) {
         AID_TRY(aid_register(&job->reference.facts, &pixels.facts, &options, pool, notes,
@@ -231,38 +230,46 @@ static int best_frame(const night_state *night, int group)
     return best;
 }
 
-static aid_status choose_reference(alignment_job *job, int group, aid_error *err)
+static int frames_done(const night_state *night, int group)
 {
-    night_state *night = job->night;
+    int count = 0;
+    for (int i = 0; i < night->frame_count; i++)
+        count += night->frames[i].group == group && night->frames[i].done;
+    return count;
+}
+
+aid_status night_choose_reference(night_state *night, int number, aid_error *err)
+{
+    night_group *group = &night->groups[number];
     if (night->options->reference) {
         aid_fits_image header;
         aid_fits_read_options options = AID_FITS_READ_DEFAULTS;
         options.headers_only = true;
         AID_TRY(aid_fits_read(night->options->reference, &options, &header, err));
-        memcpy(job->group->reference_id, header.sha256, sizeof job->group->reference_id);
+        memcpy(group->reference_id, header.sha256, sizeof group->reference_id);
         aid_fits_image_done(&header);
-        snprintf(job->group->why, sizeof job->group->why, "told so");
-        snprintf(job->reference_name, sizeof job->reference_name, "%.150s",
+        snprintf(group->why, sizeof group->why, "told so");
+        snprintf(group->reference_name, sizeof group->reference_name, "%.150s",
                  night->options->reference);
         return AID_OK;
     }
-    job->group->reference = best_frame(night, group);
-    const night_frame *best = &night->frames[job->group->reference];
-    memcpy(job->group->reference_id, best->id, sizeof job->group->reference_id);
-    snprintf(job->group->why, sizeof job->group->why, "the best of %d, with a score of %.3f",
-             job->count, best->quality.overall_quality_score);
-    snprintf(job->reference_name, sizeof job->reference_name, "%s", best->name);
+    group->reference = best_frame(night, number);
+    const night_frame *best = &night->frames[group->reference];
+    memcpy(group->reference_id, best->id, sizeof group->reference_id);
+    snprintf(group->why, sizeof group->why, "the best of %d, with a score of %.3f",
+             frames_done(night, number), best->quality.overall_quality_score);
+    snprintf(group->reference_name, sizeof group->reference_name, "%s", best->name);
     return AID_OK;
 }
 
-static aid_status read_reference(alignment_job *job, aid_error *err)
+aid_status night_read_reference(night_state *night, const night_group *group,
+                                cli_frame *ret_reference, aid_error *err)
 {
-    night_state *night = job->night;
     frame_request request = {.path = night->options->reference, .prepare = AID_PREPARE_DEFAULTS};
-    if (job->group->reference >= 0)
-        return read_frame(&request, job, &night->frames[job->group->reference], night->pool,
-                          &job->reference, err);
-    return frame_read(&request, night->pool, &night->notes, &job->reference, err);
+    if (group->reference >= 0)
+        return night_read_frame(&request, night, &night->frames[group->reference], night->pool,
+                                ret_reference, err);
+    return frame_read(&request, night->pool, &night->notes, ret_reference, err);
 }
 
 /* ------------------------------------------------------------------------------------- a group */
@@ -305,12 +312,12 @@ static bool is_input_s_fault(aid_status status)
 
 static aid_status align_group(alignment_job *job, int group, aid_error *err)
 {
-    AID_TRY(choose_reference(job, group, err));
+    AID_TRY(night_choose_reference(job->night, group, err));
     AID_TRY(find_made(job, err));
     if (job->count == 0)
         return AID_OK;
     aid_error why = {0};
-    aid_status status = read_reference(job, &why);
+    aid_status status = night_read_reference(job->night, job->group, &job->reference, &why);
     if (is_input_s_fault(status) && job->group->reference >= 0) { /* a frame without any stars */
         for (int i = 0; i < job->count; i++)
             night_fail(job->night, &job->night->frames[job->frames[i]].alignment_failure, &why);

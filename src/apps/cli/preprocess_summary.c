@@ -254,8 +254,7 @@ static void put_group(aid_json_writer *json, const night_state *night, int numbe
         if (night->frames[i].group == number)
             aid_json_text(json, night->frames[i].name);
     aid_json_end_array(json);
-    put_text(json, "reference",
-             group->reference >= 0 ? night->frames[group->reference].name : NULL);
+    put_text(json, "reference", group->reference_name);
     put_text(json, "reference_reason", group->why);
     snprintf(name, sizeof name, "stacks/%s.fits", group->name);
     put_text(json, "stack", group->stacked ? name : NULL);

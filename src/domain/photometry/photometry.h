@@ -275,6 +275,27 @@ typedef struct aid_classification {
 /* At the source's windowed position. Thread-safe. */
 aid_classification aid_classify_at(const aid_photometry_frame *frame, double x, double y);
 
+/* -------------------------------------------------------------------------- lists of sources */
+
+typedef struct aid_complete_options {
+    bool psf, classes, morphology; /* what to fill */
+    double morphology_snr;         /* least S/N of flux_auto for it: 20 */
+} aid_complete_options;
+#define AID_COMPLETE_DEFAULTS                                                                      \
+    (aid_complete_options)                                                                         \
+    {                                                                                              \
+        .psf = true, .classes = true, .morphology = true, .morphology_snr = 20.0                   \
+    }
+
+/* Fills what extraction leaves open: flux_psf, flux_psf_err, chi2_psf, x_psf, y_psf with
+ * AID_SOURCE_NO_PSF_FIT; kind, spread, spread_err, p_point; gini, m20, concentration, asymmetry of
+ * sources that are bright enough. Where frame->segments are there, a source's id is its segment.
+ * Without a PSF what needs one stays NaN, with a note. */
+AID_MUST_USE aid_status aid_complete_sources(const aid_photometry_frame *frame,
+                                             const aid_complete_options *options, aid_pool *pool,
+                                             aid_notes *notes, aid_sources *sources,
+                                             aid_error *err);
+
 /* -------------------------------------------------------------------------------------- forced */
 
 typedef enum aid_forced_method {

@@ -1,5 +1,7 @@
 #include "tests/domain/photometry/frames.h"
 
+#include <stddef.h>
+
 /* scipy 1.10: F + S*norm.isf(.05*norm.sf(-F/S)). */
 TEST(upper_limits_agree_with_scipy)
 {
@@ -192,7 +194,9 @@ TEST(any_number_of_threads_gives_the_same_bytes)
                                    fluxes, &err));
     CHECK_OK(aid_forced_photometry(&input, (const double(*)[2])places, POSITIONS, &options, pool,
                                    again, &err));
-    CHECK(memcmp(fluxes, again, sizeof fluxes) == 0);
+    size_t size = offsetof(aid_forced_flux, flags) + sizeof fluxes[0].flags; /* without padding */
+    for (int k = 0; k < POSITIONS; k++)
+        CHECK(memcmp(&fluxes[k], &again[k], size) == 0);
     aid_pool_free(pool);
     test_frame_done(&f);
 }

@@ -38,6 +38,7 @@ static const aid_setting_use uses[] = {
     {AID_FIELD("kron-factor", extract_options, kron_factor)},
     {AID_FIELD("kron-minimum", extract_options, kron_minimum)},
     {AID_FIELD("rim", extract_options, rim)},
+    {AID_FIELD("neighbours", extract_options, neighbours)},
     {AID_FIELD("gain", extract_options, gain)},
     {AID_FIELD("saturation", extract_options, saturation)},
     {AID_FIELD("zero-point", extract_options, zero_point)},
@@ -88,6 +89,7 @@ static aid_status extraction_options(const extract_options *options,
     extraction.kron_factor = options->kron_factor;
     extraction.kron_minimum = options->kron_minimum;
     extraction.rim = (aid_rim)options->rim;
+    extraction.neighbours = (aid_neighbours)options->neighbours;
     extraction.max_sources = options->max_sources;
     AID_TRY(read_annulus(options->annulus, &extraction, err));
     aid_status status = aid_extraction_check(&extraction, err);

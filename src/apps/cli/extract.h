@@ -17,7 +17,7 @@ typedef struct extract_options {
     double threshold, deblend_cont, clean_param, fwhm, aperture, kron_factor, kron_minimum;
     double zero_point, gain, saturation;
     int64_t min_pixels, deblend_threshold, background_size, background_filter, max_sources;
-    int threshold_unit, background, noise, rim, columns, format;
+    int threshold_unit, background, noise, rim, neighbours, columns, format;
     aid_common_options common;
 } extract_options;
 

@@ -204,6 +204,8 @@ const aid_setting aid_settings[] = {
     NUMBER("kron-minimum", "N", "3.5", 0, 100, "least size of the Kron ellipse, in a and b"),
     CHOICE("rim", "NAME", "exact", "exact|sextractor",
            "how pixels on the rim of an aperture count: by their area, or as in SExtractor"),
+    CHOICE("neighbours", "NAME", "mirror", "mirror|keep",
+           "pixels of others within an aperture: replaced by those opposite, or counted"),
     CHOICE("columns", "NAME", "astrid", "astrid|sextractor", "names and definitions of columns"),
     INTEGER("max-sources", "N", "1000000", 1, 5000000, "refuse to write more than that"),
     CHOICE("format", "NAME", "fits", "fits|vot|csv|json", "of the tables in a folder"),

@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 
-/* Wings count up to this many times the isophote's radius: below a tenth of the threshold there for
- * an exponent of 1, and noise makes sources by more than that. */
-static const double reach_in_isophotes = 3.2;
+/* SExtractor's CLEAN_ZONE: sources farther apart than this many times the sum of their sizes have
+ * nothing to do with one another. */
+static const double zone = 10.0;
 static const double pi = 3.14159265358979323846;
 
 typedef struct place_grid {
@@ -59,17 +59,20 @@ static aid_status place_grid_init(const aid_clean_item *items, int64_t count, pl
 }
 
 typedef struct wing_profile {
-    double alpha, exponent, reach;
+    double peak, alpha, exponent, reach;
 } wing_profile;
 
-/* peak (1 + alpha r^2)^-exponent = threshold where the ellipse of r^2 has the isophote's area. */
+/* peak (1 + alpha r^2)^-exponent = threshold where the ellipse of r^2 has the isophote's area; the
+ * peak is that of a Gaussian of the same light and moments. */
 static wing_profile wings_of(const aid_clean_item *item, double exponent)
 {
     double r2 = (double)item->npix / (pi * AID_MAX(item->a * item->b, 1e-6));
-    double ratio = AID_MAX(item->peak / item->threshold, 1.0);
-    return (wing_profile){.alpha = (pow(ratio, 1.0 / exponent) - 1.0) / r2,
+    double peak = item->flux / (2.0 * pi * AID_MAX(item->a * item->b * item->shrinkage, 1e-6));
+    double ratio = AID_MAX(peak / item->threshold, 1.0);
+    return (wing_profile){.peak = peak,
+                          .alpha = (pow(ratio, 1.0 / exponent) - 1.0) / r2,
                           .exponent = exponent,
-                          .reach = reach_in_isophotes * AID_MIN(sqrt(r2) * item->a, 1e4) + 1.0};
+                          .reach = 2.0 * zone * AID_MIN(item->a, 1e3)};
 }
 
 static bool hides(const aid_clean_item *bright, const wing_profile *wings,
@@ -77,7 +80,10 @@ static bool hides(const aid_clean_item *bright, const wing_profile *wings,
 {
     double dx = faint->x - bright->x, dy = faint->y - bright->y;
     double r2 = bright->cxx * dx * dx + bright->cyy * dy * dy + bright->cxy * dx * dy;
-    return bright->peak * pow(1.0 + wings->alpha * r2, -wings->exponent) > faint->least;
+    double sizes = bright->a + faint->a;
+    if (dx * dx + dy * dy > zone * zone * sizes * sizes)
+        return false;
+    return wings->peak * pow(1.0 + wings->alpha * r2, -wings->exponent) > faint->least;
 }
 
 static void clean_around(const aid_clean_item *items, const place_grid *grid, int64_t bright,

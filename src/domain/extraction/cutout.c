@@ -135,7 +135,15 @@ static void mirror(aid_cutout *cutout)
             bool sound = u >= 0 && u < side && v >= 0 && v < side &&
                          !(cutout->state[other] & (AID_CUTOUT_BAD | AID_CUTOUT_OTHER));
             cutout->values[at] = sound ? cutout->values[other] : 0.0F;
+            cutout->state[at] |= sound ? 0 : AID_CUTOUT_MISSING;
         }
+}
+
+static void leave_out_bad(aid_cutout *cutout)
+{
+    for (int64_t i = 0; i < (int64_t)cutout->side * cutout->side; i++)
+        if (cutout->state[i] & AID_CUTOUT_BAD)
+            cutout->state[i] |= AID_CUTOUT_MISSING;
 }
 
 aid_status aid_cutout_load(aid_cutout *cutout, const aid_field *field, const aid_owners *owners,
@@ -157,6 +165,9 @@ aid_status aid_cutout_load(aid_cutout *cutout, const aid_field *field, const aid
             mark_owners(owners, (int32_t)(source->id - 1), cutout->x0, side, y,
                         cutout->state + (int64_t)j * side);
     }
-    mirror(cutout);
+    if (field->options->neighbours == AID_NEIGHBOURS_MIRROR)
+        mirror(cutout);
+    else
+        leave_out_bad(cutout);
     return AID_OK;
 }

@@ -107,7 +107,11 @@ typedef struct detection {
     aid_footprints footprints;
     uint8_t *blended;
     double peak_threshold, isophote; /* in the unit of the options */
+    double noise_ratio;              /* of the filtered image, to what white noise would be */
     int min_pixels;
+    /* SExtractor, looking for the pixel that must stand out of a neighbour's wings, passes over the
+     * one that it sees next after min_pixels: where its catalogue is wanted, so must we. */
+    bool passes_over;
     int64_t found; /* before cleaning */
     aid_source *items;
     aid_clean_item *cleans;
@@ -160,22 +164,56 @@ static void choose_thresholds(detection *found)
     const aid_extraction_options *options = found->field->options;
     double threshold = options->threshold;
     if (options->threshold_unit == AID_THRESHOLD_PIXEL_SIGMA)
-        threshold /= found->kernel.noise;
+        threshold /= found->kernel.noise * found->noise_ratio;
     bool matched = found->kernel.matched;
     found->peak_threshold = found->isophote = threshold;
     if (matched && options->threshold_unit != AID_THRESHOLD_COUNTS)
         found->isophote = AID_MIN(threshold, matched_isophote);
     found->min_pixels = options->min_pixels > 0 ? options->min_pixels : matched ? 1 : 5;
+    found->passes_over = options->rim == AID_RIM_SEXTRACTOR;
 }
 
 static double threshold_at(const detection *found, const aid_source *source)
 {
     if (found->field->options->threshold_unit == AID_THRESHOLD_COUNTS)
         return found->isophote;
-    return found->isophote * found->kernel.noise * source->noise;
+    return found->isophote * found->noise_ratio * found->kernel.noise * source->noise;
 }
 
-/* Footprints whose peak stays below the threshold get no flux: they are dropped later. */
+/* Second moments within an isophote are too small. Half way up to the peak a Gaussian of true
+ * variance v has 2 pi v ln(.) pixels fewer; SExtractor's ABCOR. */
+static double isophote_shrinkage(const detection *found, int64_t i, const aid_source *source,
+                                 double peak)
+{
+    double half_way = 0.5 * (source->threshold + peak), share = source->threshold / half_way;
+    if (!(share > 0.0) || !(source->a * source->b > 0.0))
+        return 1.0;
+    double fewer =
+        (double)(source->npix - aid_filtered_area_above(&found->footprints, i, half_way));
+    double area = -2.0 * pi * log(AID_MIN(share, 0.99)) * source->a * source->b;
+    return AID_CLAMP((fewer > 0.0 ? fewer : 1.0) / area, 1e-3, 1.0);
+}
+
+static aid_clean_item clean_item(const detection *found, int64_t i, const aid_source *source,
+                                 const aid_filtered_peak *peak)
+{
+    double a = AID_MAX(source->a, 0.3), b = AID_MAX(source->b, 0.3);
+    double c = cos(source->theta_deg * pi / 180.0), s = sin(source->theta_deg * pi / 180.0);
+    return (aid_clean_item){.x = source->x,
+                            .y = source->y,
+                            .cxx = c * c / (a * a) + s * s / (b * b),
+                            .cyy = s * s / (a * a) + c * c / (b * b),
+                            .cxy = 2.0 * c * s * (1.0 / (a * a) - 1.0 / (b * b)),
+                            .a = a,
+                            .b = b,
+                            .shrinkage = isophote_shrinkage(found, i, source, (double)peak->peak),
+                            .flux = peak->flux,
+                            .peak = (double)peak->peak,
+                            .threshold = source->threshold,
+                            .least = (double)peak->least - source->threshold,
+                            .npix = source->npix};
+}
+
 static aid_status describe_some(void *context, int64_t task, int worker, aid_error *err)
 {
     (void)worker;
@@ -189,27 +227,14 @@ static aid_status describe_some(void *context, int64_t task, int worker, aid_err
         if (found->kernel.matched) /* its footprints are wide and full of noise */
             aid_footprint_summit(&found->footprints, i, found->blended[i] == 1, &source->x_win,
                                  &source->y_win);
-        aid_filtered_peak peak = aid_filtered_peak_of(&found->footprints, i, found->min_pixels);
-        double sigma = found->kernel.noise * source->noise;
+        aid_filtered_peak peak =
+            aid_filtered_peak_of(&found->footprints, i, found->min_pixels, found->passes_over);
         source->threshold = threshold_at(found, source);
-        source->snr = (double)peak.peak / sigma;
+        source->snr =
+            (double)peak.peak / (found->noise_ratio * found->kernel.noise * source->noise);
         source->flags |= found->blended[i] == 1 ? AID_SOURCE_BLENDED : 0;
         source->flags |= found->blended[i] == 2 ? AID_SOURCE_DEBLEND_LIMIT : 0;
-        double a = AID_MAX(source->a, 0.3), b = AID_MAX(source->b, 0.3), c, s;
-        c = cos(source->theta_deg * pi / 180.0);
-        s = sin(source->theta_deg * pi / 180.0);
-        found->cleans[i] = (aid_clean_item){.x = source->x,
-                                            .y = source->y,
-                                            .cxx = c * c / (a * a) + s * s / (b * b),
-                                            .cyy = s * s / (a * a) + c * c / (b * b),
-                                            .cxy = 2.0 * c * s * (1.0 / (a * a) - 1.0 / (b * b)),
-                                            .a = a,
-                                            .b = b,
-                                            .flux = peak.flux,
-                                            .peak = (double)peak.peak,
-                                            .threshold = source->threshold,
-                                            .least = (double)peak.least - source->threshold,
-                                            .npix = source->npix};
+        found->cleans[i] = clean_item(found, i, source, &peak);
     }
     return AID_OK;
 }
@@ -307,13 +332,14 @@ enum { MATCHED_BRANCH_PIXELS = 3 };
 static aid_status find_footprints(const aid_field *field, detection *found, aid_error *err)
 {
     const aid_extraction_options *options = field->options;
-    bool matched = found->kernel.matched;
+    bool matched = found->kernel.matched, counts = options->threshold_unit == AID_THRESHOLD_COUNTS;
+    double isophote = found->isophote * (counts ? 1.0 : found->noise_ratio);
     aid_footprints_options finding = {
-        .finds = &found->kernel, .threshold = found->isophote, .min_pixels = found->min_pixels};
+        .finds = &found->kernel, .threshold = isophote, .min_pixels = found->min_pixels};
     aid_deblend_options deblending = {.levels = options->deblend_levels,
                                       .min_pixels = found->min_pixels,
                                       .contrast = options->deblend_cont,
-                                      .base = found->isophote,
+                                      .base = isophote,
                                       .noise = found->kernel.noise,
                                       .prominence = prominence};
     if (matched) {
@@ -322,7 +348,7 @@ static aid_status find_footprints(const aid_field *field, detection *found, aid_
         deblending.min_pixels = AID_MAX(found->min_pixels, MATCHED_BRANCH_PIXELS);
         deblending.noise = found->sharp.noise;
         deblending.prominence = matched_prominence;
-        if (options->threshold_unit != AID_THRESHOLD_COUNTS)
+        if (!counts)
             deblending.base = matched_base;
     }
     AID_TRY(aid_footprints_find(field, &finding, &found->footprints, err));
@@ -333,6 +359,9 @@ static aid_status detect(aid_field *field, detection *found, aid_sources *source
 {
     found->field = field;
     AID_TRY(choose_kernel(field, &found->kernel, err));
+    found->noise_ratio = 1.0;
+    if (field->options->threshold_unit != AID_THRESHOLD_PIXEL_SIGMA)
+        AID_TRY(aid_filtered_noise(field, &found->kernel, &found->noise_ratio, err));
     choose_thresholds(found);
     AID_TRY(find_footprints(field, found, err));
     size_t count = (size_t)found->footprints.count;

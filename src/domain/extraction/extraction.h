@@ -33,6 +33,12 @@ typedef enum aid_rim {
     AID_RIM_SEXTRACTOR /* 5 x 5 points in circles, whole pixels in Kron ellipses */
 } aid_rim;
 
+/* What becomes of pixels in an aperture that belong to another source, are bad or off the image. */
+typedef enum aid_neighbours {
+    AID_NEIGHBOURS_MIRROR, /* replaced by those opposite of the source (SExtractor: CORRECT) */
+    AID_NEIGHBOURS_KEEP    /* other sources count; what is bad does not (SExtractor: NONE) */
+} aid_neighbours;
+
 /* Borrowed, but for the image. Maps have the shape of the image. */
 typedef struct aid_extraction_input {
     const char *name;            /* the file's name, for messages */
@@ -59,6 +65,7 @@ typedef struct aid_extraction_options {
                                                              * 0: none */
     double kron_factor, kron_minimum;                       /* 2.5, 3.5 */
     aid_rim rim;
+    aid_neighbours neighbours;
     double gain;       /* e-/unit; NaN or 0: unknown, errors are of the sky alone */
     double saturation; /* unit of the image before subtraction; NaN: unknown */
     double zero_point; /* NaN: unknown */

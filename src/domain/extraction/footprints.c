@@ -25,6 +25,7 @@ typedef struct find_job {
     const aid_kernel *power; /* squares of the weights; NULL: missing pixels count as 0 */
     bool counts;             /* the threshold is in the unit of the image */
     band_runs *bands;
+    struct band_work *works; /* [threads]: buffers are kept from band to band */
 } find_job;
 
 void aid_footprints_done(aid_footprints *footprints)
@@ -49,10 +50,11 @@ AID_HOT static void add_scaled(float *restrict sum, const float *restrict row, f
 /* Rows of the band with `reach` more above and below, each with as many columns of 0 at its ends.
  */
 typedef struct padded_rows {
-    int32_t width, stride, rows, reach;
-    float *pixels;  /* [rows][stride] */
-    float *across;  /* [rank][rows][width]: filtered along x */
-    float *scratch; /* [rank][rows][width]: of the sound pixels' power */
+    int32_t width, stride, reach;
+    int32_t rows, most_rows; /* loaded; made for */
+    float *pixels;           /* [rows][stride] */
+    float *across;           /* [rank][rows][width]: filtered along x */
+    float *scratch;          /* [rank][rows][width]: of the sound pixels' power */
 } padded_rows;
 
 static void filter_across(const aid_kernel *kernel, const padded_rows *padded, const float *from,
@@ -60,7 +62,7 @@ static void filter_across(const aid_kernel *kernel, const padded_rows *padded, c
 {
     for (int r = 0; r < kernel->rank; r++)
         for (int32_t j = 0; j < padded->rows; j++) {
-            float *row = to + ((int64_t)r * padded->rows + j) * padded->width;
+            float *row = to + ((int64_t)r * padded->most_rows + j) * padded->width;
             memset(row, 0, (size_t)padded->width * sizeof *row);
             for (int k = 0; k < kernel->side; k++)
                 add_scaled(row, from + (int64_t)j * padded->stride + k,
@@ -74,7 +76,7 @@ static void filter_down(const aid_kernel *kernel, const padded_rows *padded, con
     memset(row, 0, (size_t)padded->width * sizeof *row);
     for (int r = 0; r < kernel->rank; r++)
         for (int k = 0; k < kernel->side; k++)
-            add_scaled(row, across + ((int64_t)r * padded->rows + line + k) * padded->width,
+            add_scaled(row, across + ((int64_t)r * padded->most_rows + line + k) * padded->width,
                        kernel->columns[r * kernel->side + k], padded->width);
 }
 
@@ -94,7 +96,7 @@ static void load_row(const aid_field *field, int32_t y, float *to)
 }
 
 /* 1 where a pixel is sound, 0 where not and beyond the border, in the place of the pixels. */
-static void load_soundness(const aid_field *field, int32_t first, padded_rows *padded)
+static void load_soundness(const aid_field *field, int32_t first, const padded_rows *padded)
 {
     const aid_image *image = field->image;
     for (int32_t j = 0; j < padded->rows; j++) {
@@ -121,9 +123,9 @@ static aid_status padded_rows_init(const aid_kernel *kernel, const aid_kernel *p
     int32_t reach = kernel->side / 2;
     padded->width = width;
     padded->stride = width + 2 * reach;
-    padded->rows = rows + 2 * reach;
+    padded->most_rows = rows + 2 * reach;
     padded->reach = reach;
-    size_t lines = (size_t)padded->rows;
+    size_t lines = (size_t)padded->most_rows;
     AID_TRY(aid_new_array(lines * (size_t)padded->stride, sizeof(float), "filter band",
                           &padded->pixels, err));
     AID_TRY(aid_new_buffer((size_t)kernel->rank * lines * (size_t)width, sizeof(float),
@@ -134,17 +136,27 @@ static aid_status padded_rows_init(const aid_kernel *kernel, const aid_kernel *p
                           &padded->scratch, err);
 }
 
-static void load_band(const aid_field *field, const aid_kernel *kernel, const aid_kernel *power,
-                      int32_t first, padded_rows *padded)
+static void load_band(const aid_field *field, const aid_kernel *kernel, int32_t first,
+                      padded_rows *padded)
 {
     for (int32_t j = 0; j < padded->rows; j++)
         load_row(field, first - padded->reach + j,
                  padded->pixels + (int64_t)j * padded->stride + padded->reach);
     filter_across(kernel, padded, padded->pixels, padded->across);
-    if (!power)
-        return;
+}
+
+/* Where every pixel in reach is sound, all rows are like one another, and *ret_alike says so. */
+static void load_power(const find_job *job, int32_t first, padded_rows *padded, bool *ret_alike)
+{
+    const aid_field *field = job->field;
+    int32_t rows = padded->rows;
+    *ret_alike = !field->mask.data && first >= padded->reach &&
+                 first - padded->reach + rows <= field->image->height;
+    if (*ret_alike)
+        padded->rows = 2 * padded->reach + 1;
     load_soundness(field, first, padded);
-    filter_across(power, padded, padded->pixels, padded->scratch);
+    filter_across(job->power, padded, padded->pixels, padded->scratch);
+    padded->rows = rows;
 }
 
 /* S = sum(k d)/sqrt(sum k^2 over the sound pixels) in units of the noise, brought back to the unit
@@ -235,6 +247,7 @@ typedef struct band_work {
     padded_rows padded, sharp; /* of the two filters */
     row_buffers buffers;
     band_runs *band;
+    bool ready, alike; /* allocated; the power is the same in all rows */
 } band_work;
 
 static void band_work_done(band_work *work)
@@ -275,7 +288,8 @@ static aid_status find_in_row(band_work *work, int32_t line, int32_t y, aid_erro
     filter_down(job->kernel, &work->padded, work->padded.across, line, buffers->row);
     if (job->power) {
         double full = job->kernel->noise * job->kernel->noise;
-        filter_down(job->power, &work->padded, work->padded.scratch, line, buffers->power);
+        if (line == 0 || !work->alike)
+            filter_down(job->power, &work->padded, work->padded.scratch, line, buffers->power);
         weigh_row(buffers->row, buffers->power, (float)full, width);
     }
     double threshold = job->options->threshold;
@@ -289,26 +303,40 @@ static aid_status find_in_row(band_work *work, int32_t line, int32_t y, aid_erro
     return add_row(work, line, y, err);
 }
 
-static aid_status find_in_band(void *context, int64_t index, int worker, aid_error *err)
+static aid_status band_work_init(const find_job *job, band_work *work, aid_error *err)
 {
-    (void)worker;
-    const find_job *job = context;
     const aid_kernel *measures = job->options->measures;
     int32_t width = job->field->image->width;
+    work->job = job;
+    AID_TRY(padded_rows_init(job->kernel, job->power, width, BAND_ROWS, &work->padded, err));
+    if (measures)
+        AID_TRY(padded_rows_init(measures, NULL, width, BAND_ROWS, &work->sharp, err));
+    AID_TRY(row_buffers_init(width, &work->buffers, err));
+    work->ready = true;
+    return AID_OK;
+}
+
+static aid_status find_in_band(void *context, int64_t index, int worker, aid_error *err)
+{
+    const find_job *job = context;
+    const aid_kernel *measures = job->options->measures;
+    band_work *work = &job->works[worker];
+    if (!work->ready)
+        AID_TRY(band_work_init(job, work, err));
     int64_t begin, end;
     aid_band_range(job->field->image->height, BAND_ROWS, index, &begin, &end);
     int32_t first = (int32_t)begin, rows = (int32_t)(end - begin);
-    AID_CLEANUP(band_work_done)
-    band_work work = {.job = job, .band = &job->bands[index]};
-    AID_TRY(padded_rows_init(job->kernel, job->power, width, rows, &work.padded, err));
-    load_band(job->field, job->kernel, job->power, first, &work.padded);
+    work->band = &job->bands[index];
+    work->padded.rows = rows + 2 * work->padded.reach;
+    load_band(job->field, job->kernel, first, &work->padded);
+    if (job->power)
+        load_power(job, first, &work->padded, &work->alike);
     if (measures) {
-        AID_TRY(padded_rows_init(measures, NULL, width, rows, &work.sharp, err));
-        load_band(job->field, measures, NULL, first, &work.sharp);
+        work->sharp.rows = rows + 2 * work->sharp.reach;
+        load_band(job->field, measures, first, &work->sharp);
     }
-    AID_TRY(row_buffers_init(width, &work.buffers, err));
     for (int32_t line = 0; line < rows; line++)
-        AID_TRY(find_in_row(&work, line, first + line, err));
+        AID_TRY(find_in_row(work, line, first + line, err));
     return AID_OK;
 }
 
@@ -441,9 +469,40 @@ static aid_status square_kernel(const aid_kernel *kernel, aid_kernel *ret_power,
     double total = kernel->noise * kernel->noise;
     for (int i = 0; i < count; i++)
         squares[i] = kernel->weights[i] * kernel->weights[i];
-    AID_TRY(aid_kernel_of_stamp(squares, kernel->side, false, ret_power, err));
-    for (int i = 0; i < ret_power->rank * kernel->side; i++)
-        ret_power->rows[i] = (float)((double)ret_power->rows[i] * total); /* not normalised */
+    AID_TRY(aid_kernel_of_stamp(squares, kernel->side, true, ret_power, err));
+    for (int i = 0; i < ret_power->rank * kernel->side; i++) /* back from a sum of 1 */
+        ret_power->rows[i] = (float)((double)ret_power->rows[i] * total);
+    return AID_OK;
+}
+
+aid_status aid_filter_rows(const aid_field *field, const aid_kernel *kernel, int32_t first,
+                           int32_t rows, float *to, aid_error *err)
+{
+    AID_CLEANUP(padded_rows_done)
+    padded_rows padded = {0};
+    AID_CLEANUP(aid_kernel_done)
+    aid_kernel power = {0};
+    int32_t width = field->image->width;
+    if (kernel->matched)
+        AID_TRY(square_kernel(kernel, &power, err));
+    AID_TRY(padded_rows_init(kernel, kernel->matched ? &power : NULL, width, rows, &padded, err));
+    AID_CLEANUP(aid_free_pointer)
+    float *weights = NULL;
+    AID_TRY(aid_new_buffer((size_t)width, sizeof *weights, "filtered row", &weights, err));
+    padded.rows = padded.most_rows;
+    load_band(field, kernel, first, &padded);
+    if (kernel->matched) {
+        load_soundness(field, first, &padded);
+        filter_across(&power, &padded, padded.pixels, padded.scratch);
+    }
+    for (int32_t line = 0; line < rows; line++) {
+        float *row = to + (int64_t)line * width;
+        filter_down(kernel, &padded, padded.across, line, row);
+        if (!kernel->matched)
+            continue;
+        filter_down(&power, &padded, padded.scratch, line, weights);
+        weigh_row(row, weights, (float)(kernel->noise * kernel->noise), width);
+    }
     return AID_OK;
 }
 
@@ -473,11 +532,18 @@ aid_status aid_footprints_find(const aid_field *field, const aid_footprints_opti
                     .power = kernel->matched ? &power : NULL,
                     .counts = field->options->threshold_unit == AID_THRESHOLD_COUNTS};
     int64_t count = aid_band_count(field->image->height, BAND_ROWS);
-    AID_TRY(aid_new_array((size_t)count, sizeof *job.bands, "bands", &job.bands, err));
-    aid_status status = aid_pool_run(field->pool, count, find_in_band, &job, err);
+    int threads = aid_pool_threads(field->pool);
+    AID_TRY(aid_new_array((size_t)threads, sizeof *job.works, "bands", &job.works, err));
+    aid_status status = aid_new_array((size_t)count, sizeof *job.bands, "bands", &job.bands, err);
+    if (status == AID_OK)
+        status = aid_pool_run(field->pool, count, find_in_band, &job, err);
+    for (int i = 0; i < threads; i++)
+        band_work_done(&job.works[i]);
+    free(job.works);
     if (status == AID_OK)
         status = join_bands(job.bands, count, options->min_pixels, &footprints, err);
-    free_bands(job.bands, count);
+    if (job.bands)
+        free_bands(job.bands, count);
     AID_TRY(status);
     *ret_footprints = footprints;
     footprints = (aid_footprints){0};

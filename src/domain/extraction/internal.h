@@ -90,6 +90,17 @@ AID_MUST_USE aid_status aid_footprints_find(const aid_field *field,
                                             aid_footprints *ret_footprints, aid_error *err);
 void aid_footprints_done(aid_footprints *footprints);
 
+/* `rows` filtered rows from `first` on into `to` [rows][width]; 0 where nothing can be said. */
+AID_MUST_USE aid_status aid_filter_rows(const aid_field *field, const aid_kernel *kernel,
+                                        int32_t first, int32_t rows, float *to, aid_error *err);
+
+/* ---- filtered_noise.c ------------------------------------------------------------------------ */
+
+/* Noise of the filtered image over that which white noise of the field's rms would have; 1 where
+ * the image is too small to tell. */
+AID_MUST_USE aid_status aid_filtered_noise(const aid_field *field, const aid_kernel *kernel,
+                                           double *ret_ratio, aid_error *err);
+
 /* ---- deblend.c: pieces into sources ---------------------------------------------------------- */
 
 typedef struct aid_deblend_options {
@@ -115,10 +126,14 @@ typedef struct aid_filtered_peak {
     double flux;
 } aid_filtered_peak;
 
+/* Pixels of the filtered image above a level. */
+int64_t aid_filtered_area_above(const aid_footprints *footprints, int64_t i, double level);
+
 /* Where a footprint is highest, between pixels: of `filtered`, or of `values`. */
 void aid_footprint_summit(const aid_footprints *footprints, int64_t i, bool of_values,
                           double *ret_x, double *ret_y);
-aid_filtered_peak aid_filtered_peak_of(const aid_footprints *footprints, int64_t i, int min_pixels);
+aid_filtered_peak aid_filtered_peak_of(const aid_footprints *footprints, int64_t i, int min_pixels,
+                                       bool passes_over);
 
 /* Fluxes and moments of footprint i; SExtractor's definitions, weights from `values`. */
 void aid_source_from_footprint(const aid_field *field, const aid_footprints *footprints, int64_t i,
@@ -128,9 +143,10 @@ void aid_source_from_footprint(const aid_field *field, const aid_footprints *foo
 typedef struct aid_clean_item {
     double x, y, cxx, cyy, cxy; /* ellipse of the second moments */
     double a, b;
+    double shrinkage;  /* of the ellipse's area by the isophote, 0 .. 1 */
     double flux, peak; /* filtered */
     double threshold;  /* of the filtered image there */
-    double least;      /* the min_pixels'th brightest pixel, above the threshold */
+    double least;      /* above the threshold: of the pixel that must stand out */
     int64_t npix;
 } aid_clean_item;
 /* ret_into [count]: the brighter source that i is but a part of the wings of, or -1. */

@@ -8,8 +8,9 @@
 #include <string.h>
 
 static const double fwhm_per_sigma = 2.354820045030949;
-/* Terms whose part of the filter's power is smaller than this are left out. */
-static const double separable_tolerance = 1e-10;
+/* Terms are left out once what is left of the filter's power is a smaller share than this: a named
+ * filter is what its name says to single precision; a matched one finds sources no worse. */
+static const double named_tolerance = 1e-12, matched_tolerance = 1e-5;
 
 void aid_kernel_done(aid_kernel *kernel)
 {
@@ -72,8 +73,8 @@ static void keep_terms(aid_kernel *kernel, const double *a, const double *v, dou
 {
     int n = kernel->side;
     bool taken[AID_MAX_KERNEL_SIDE] = {0};
-    double left = total;
-    for (kernel->rank = 0; kernel->rank < n && left > separable_tolerance * total;) {
+    double left = total, tolerance = kernel->matched ? matched_tolerance : named_tolerance;
+    for (kernel->rank = 0; kernel->rank < n && left > tolerance * total;) {
         double power;
         int k = strongest_column(n, a, taken, &power);
         taken[k] = true;
@@ -107,6 +108,19 @@ static aid_status separate(aid_kernel *kernel, aid_error *err)
     return AID_OK;
 }
 
+/* The weights as the kept terms make them. */
+static void rebuild_weights(aid_kernel *kernel)
+{
+    int n = kernel->side;
+    for (int j = 0; j < n; j++)
+        for (int i = 0; i < n; i++) {
+            double sum = 0.0;
+            for (int r = 0; r < kernel->rank; r++)
+                sum += (double)kernel->columns[r * n + j] * (double)kernel->rows[r * n + i];
+            kernel->weights[j * n + i] = (float)sum;
+        }
+}
+
 /* ------------------------------------------------------------------------------------- building */
 
 /* Weights to a sum of 1, or, where they cancel as a Mexican hat's do, to unit noise. */
@@ -121,7 +135,6 @@ static void normalise(aid_kernel *kernel)
         squares += weight * weight;
     }
     double scale = fabs(sum) > 1e-2 * absolute ? 1.0 / sum : 1.0 / sqrt(squares);
-    kernel->noise = fabs(scale) * sqrt(squares);
     for (int i = 0; i < count; i++)
         kernel->weights[i] = (float)((double)kernel->weights[i] * scale);
 }
@@ -133,6 +146,20 @@ static aid_status allocate(int side, bool matched, aid_kernel *kernel, aid_error
     AID_TRY(aid_new_array(count, sizeof(float), "filter", &kernel->weights, err));
     AID_TRY(aid_new_array(count, sizeof(float), "filter", &kernel->rows, err));
     return aid_new_array(count, sizeof(float), "filter", &kernel->columns, err);
+}
+
+static aid_status finish(aid_kernel *kernel, aid_kernel *ret_kernel, aid_error *err)
+{
+    normalise(kernel);
+    AID_TRY(separate(kernel, err));
+    rebuild_weights(kernel);
+    double squares = 0.0;
+    for (int i = 0; i < kernel->side * kernel->side; i++)
+        squares += (double)kernel->weights[i] * (double)kernel->weights[i];
+    kernel->noise = sqrt(squares);
+    *ret_kernel = *kernel;
+    *kernel = (aid_kernel){0};
+    return AID_OK;
 }
 
 typedef double (*profile)(double radius2, double parameter);
@@ -155,30 +182,24 @@ static double top_hat(double radius2, double diameter)
     return 4.0 * radius2 <= diameter * diameter ? 1.0 : 0.0;
 }
 
-static aid_status build(profile function, double parameter, double reach, aid_kernel *ret_kernel,
-                        aid_error *err)
+static aid_status build(profile function, double parameter, double reach, bool matched,
+                        aid_kernel *ret_kernel, aid_error *err)
 {
     int radius = (int)AID_CLAMP(ceil(reach), 1.0, AID_MAX_KERNEL_SIDE / 2);
     AID_CLEANUP(aid_kernel_done)
     aid_kernel kernel = {0};
-    AID_TRY(allocate(2 * radius + 1, false, &kernel, err));
+    AID_TRY(allocate(2 * radius + 1, matched, &kernel, err));
     for (int y = -radius; y <= radius; y++)
         for (int x = -radius; x <= radius; x++)
             kernel.weights[(y + radius) * kernel.side + x + radius] =
                 (float)function((double)x * x + (double)y * y, parameter);
-    normalise(&kernel);
-    AID_TRY(separate(&kernel, err));
-    *ret_kernel = kernel;
-    kernel = (aid_kernel){0};
-    return AID_OK;
+    return finish(&kernel, ret_kernel, err);
 }
 
 /* Beyond 1.3 FWHM a Gaussian holds less than 1e-2 of its peak, and less than 1e-4 of its power. */
 aid_status aid_kernel_gaussian(double fwhm_px, bool matched, aid_kernel *ret_kernel, aid_error *err)
 {
-    AID_TRY(build(gaussian, fwhm_px, 1.3 * fwhm_px, ret_kernel, err));
-    ret_kernel->matched = matched;
-    return AID_OK;
+    return build(gaussian, fwhm_px, 1.3 * fwhm_px, matched, ret_kernel, err);
 }
 
 aid_status aid_kernel_of_stamp(const float *stamp, int side, bool matched, aid_kernel *ret_kernel,
@@ -191,11 +212,7 @@ aid_status aid_kernel_of_stamp(const float *stamp, int side, bool matched, aid_k
     aid_kernel kernel = {0};
     AID_TRY(allocate(side, matched, &kernel, err));
     memcpy(kernel.weights, stamp, (size_t)side * (size_t)side * sizeof *stamp);
-    normalise(&kernel);
-    AID_TRY(separate(&kernel, err));
-    *ret_kernel = kernel;
-    kernel = (aid_kernel){0};
-    return AID_OK;
+    return finish(&kernel, ret_kernel, err);
 }
 
 /* SExtractor's default: 3 x 3, FWHM 2 px, weights 1 2 4. */
@@ -227,7 +244,7 @@ aid_status aid_kernel_named(const char *name, aid_kernel *ret_kernel, aid_error 
         if (end == name + length || *end || !(size >= 0.5 && size <= 16.0))
             AID_FAIL(err, AID_ERR_INVALID, "filter %s: its size must be between 0.5 and 16 px",
                      name);
-        return build(families[i].function, size, families[i].reach * size, ret_kernel, err);
+        return build(families[i].function, size, families[i].reach * size, false, ret_kernel, err);
     }
     AID_FAIL(err, AID_ERR_INVALID,
              "filter %s is none of psf, default, none, gauss_N, mexhat_N, tophat_N", name);

@@ -57,10 +57,16 @@ static aid_status measure_auto(const measure_job *job, aid_cutout *cutout, aid_s
     source->flux_auto = sum.flux;
     source->flux_auto_err =
         sqrt(sky_variance(source, &sum) + photon_variance(job->field, sum.flux));
+    double half = radius * source->a;
+    bool over_border = source->x < half - 0.5 || source->y < half - 0.5 ||
+                       source->x > job->field->image->width - 0.5 - half ||
+                       source->y > job->field->image->height - 0.5 - half;
+    if (sum.bad > 0.0)
+        source->flags |= over_border ? AID_SOURCE_APERTURE_CUT : AID_SOURCE_APERTURE_MASK;
     if (sum.other > neighbour_share * sum.area)
         source->flags |= AID_SOURCE_NEIGHBOUR;
     source->flux_radius_px =
-        aid_half_light_radius(cutout, source->flux_auto, AID_MAX(kron_reach * source->a, 3.0));
+        aid_half_light_radius(cutout, source->flux_auto, kron_reach * source->a, options->rim);
     return AID_OK;
 }
 
@@ -137,7 +143,7 @@ static aid_status measure_rest(const measure_job *job, aid_cutout *cutout, aid_s
                                aid_error *err)
 {
     (void)err;
-    aid_measure_window(cutout, window_sigma(job, source), job->field->gain, source);
+    aid_measure_window(cutout, window_sigma(job, source), job->field, source);
     measure_aperture(job, cutout, source);
     set_magnitude(job->sources, source);
     set_world(job->field->input->wcs, source);

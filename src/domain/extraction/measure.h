@@ -9,11 +9,12 @@
 enum {                       /* aid_cutout.state */
        AID_CUTOUT_BAD = 1,   /* off the image, masked or NaN */
        AID_CUTOUT_OTHER = 2, /* belongs to another source */
-       AID_CUTOUT_OWN = 4    /* belongs to this source */
+       AID_CUTOUT_OWN = 4,   /* belongs to this source */
+       AID_CUTOUT_MISSING = 8
 };
 
 /* The square around a source. BAD and OTHER pixels hold what lies opposite of the source where that
- * is sound, else 0. */
+ * is sound, else 0 and count as MISSING; or OTHER pixels are as they are. */
 typedef struct aid_cutout {
     double x, y;    /* centre, image */
     int32_t x0, y0; /* of the first pixel, image; may be off it */
@@ -58,10 +59,11 @@ aid_ring_level aid_level_in_ring(const aid_cutout *cutout, double x, double y, d
                                  double outer_px);
 
 /* The radius that holds half of `total`, at most `reach_px`; NaN where total is not positive. */
-double aid_half_light_radius(const aid_cutout *cutout, double total, double reach_px);
+double aid_half_light_radius(const aid_cutout *cutout, double total, double reach_px, aid_rim rim);
 
 /* x_win, y_win, their errors and fwhm_px under a Gaussian window of sigma_px that begins at x_win,
  * y_win; NO_WINDOW and the position as it was where the window does not settle. */
-void aid_measure_window(const aid_cutout *cutout, double sigma_px, double gain, aid_source *source);
+void aid_measure_window(const aid_cutout *cutout, double sigma_px, const aid_field *field,
+                        aid_source *source);
 
 #endif

@@ -9,17 +9,22 @@ static const double pixel_variance = 1.0 / 12.0;
 /* Below this the moments are those of a line or a point: half a pixel's variance, squared. */
 static const double least_determinant = 0.00694;
 
-aid_filtered_peak aid_filtered_peak_of(const aid_footprints *footprints, int64_t i, int min_pixels)
+aid_filtered_peak aid_filtered_peak_of(const aid_footprints *footprints, int64_t i, int min_pixels,
+                                       bool passes_over)
 {
     enum { MOST = 64 };
     float top[MOST];
     int wanted = AID_CLAMP(min_pixels, 1, MOST), held = 0;
+    int64_t seen = 0;
     aid_filtered_peak result = {0};
     for (int64_t r = footprints->first[i]; r < footprints->first[i + 1]; r++) {
         const aid_run *run = &footprints->runs[r];
         for (int32_t k = 0; k <= run->x1 - run->x0; k++) {
             float value = footprints->filtered[run->value + k];
             result.flux += (double)value;
+            result.peak = AID_MAX(result.peak, value);
+            if (seen++ == wanted && passes_over)
+                continue;
             if (held == wanted && value <= top[held - 1])
                 continue;
             int at = held < wanted ? held++ : held - 1;
@@ -28,9 +33,19 @@ aid_filtered_peak aid_filtered_peak_of(const aid_footprints *footprints, int64_t
             top[at] = value;
         }
     }
-    result.peak = top[0];
     result.least = top[held - 1];
     return result;
+}
+
+int64_t aid_filtered_area_above(const aid_footprints *footprints, int64_t i, double level)
+{
+    int64_t area = 0;
+    for (int64_t r = footprints->first[i]; r < footprints->first[i + 1]; r++) {
+        const aid_run *run = &footprints->runs[r];
+        for (int32_t k = 0; k <= run->x1 - run->x0; k++)
+            area += (double)footprints->filtered[run->value + k] > level ? 1 : 0;
+    }
+    return area;
 }
 
 /* The value of a footprint's pixel; NaN where it has none. */

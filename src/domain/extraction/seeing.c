@@ -4,7 +4,7 @@
 #include "domain/extraction/internal.h"
 
 static const char stage[] = "extract";
-static const int64_t strip_pixels = 3000000;
+static const int64_t strip_pixels = 1500000;
 enum { FEWEST_STARS = 20, LEAST_STRIP = 256 };
 
 typedef struct image_strip {

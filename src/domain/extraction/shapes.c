@@ -57,10 +57,12 @@ static void add_pixel(const aid_cutout *cutout, int32_t i, int32_t j, double wei
                       aid_sum *sum)
 {
     int64_t at = (int64_t)j * cutout->side + i;
+    sum->bad += cutout->state[at] & AID_CUTOUT_BAD ? weight : 0.0;
+    if (cutout->state[at] & AID_CUTOUT_MISSING)
+        return;
     sum->flux += weight * (double)cutout->values[at];
     sum->area += weight;
     sum->variance_area += rim == AID_RIM_EXACT ? weight * weight : weight;
-    sum->bad += cutout->state[at] & AID_CUTOUT_BAD ? weight : 0.0;
     sum->other += cutout->state[at] & AID_CUTOUT_OTHER ? weight : 0.0;
     sum->sound += cutout->state[at] & (AID_CUTOUT_BAD | AID_CUTOUT_OTHER) ? 0.0 : weight;
 }
@@ -89,18 +91,20 @@ aid_sum aid_sum_ellipse(const aid_cutout *cutout, const aid_source *source, doub
     return sum;
 }
 
-/* The share of 5 x 5 points of a pixel that lie within the circle. */
-static double share_of_points(double dx, double dy, double radius)
+/* The share of points x points of a pixel that lie within the circle. */
+static double share_of_points(double dx, double dy, double radius, int points)
 {
-    enum { POINTS = 5 };
     int inside = 0;
-    for (int v = 0; v < POINTS; v++)
-        for (int u = 0; u < POINTS; u++) {
-            double x = dx + (u + 0.5) / POINTS - 0.5, y = dy + (v + 0.5) / POINTS - 0.5;
+    for (int v = 0; v < points; v++)
+        for (int u = 0; u < points; u++) {
+            double x = dx + (u + 0.5) / points - 0.5, y = dy + (v + 0.5) / points - 0.5;
             inside += x * x + y * y < radius * radius ? 1 : 0;
         }
-    return inside / (double)(POINTS * POINTS);
+    return inside / (double)(points * points);
 }
+
+/* Those of SExtractor. */
+static const int aperture_points = 5, window_points = 11;
 
 aid_sum aid_sum_circle(const aid_cutout *cutout, double x, double y, double radius_px, aid_rim rim)
 {
@@ -116,7 +120,7 @@ aid_sum aid_sum_circle(const aid_cutout *cutout, double x, double y, double radi
             if (r2 > inner * inner)
                 weight = rim == AID_RIM_EXACT
                              ? aid_ellipse_overlap(dx, dy, radius_px, radius_px, 0.0)
-                             : share_of_points(dx, dy, radius_px);
+                             : share_of_points(dx, dy, radius_px, aperture_points);
             if (weight > 0.0)
                 add_pixel(cutout, i, j, weight, rim, &sum);
         }
@@ -196,10 +200,8 @@ static void spread_over_rings(double value, double distance, double rate, int ri
         light[ring] += share * (AID_MIN(end, ring + 1.0) - AID_MAX(begin, (double)ring));
 }
 
-double aid_half_light_radius(const aid_cutout *cutout, double total, double reach_px)
+static double radius_by_rings(const aid_cutout *cutout, double wanted, double reach_px)
 {
-    if (!(total > 0.0))
-        return NAN;
     double light[MAX_RINGS];
     double rate = AID_MIN(RINGS_PER_PX, (MAX_RINGS - 1) / reach_px);
     int rings = (int)ceil(reach_px * rate);
@@ -207,18 +209,63 @@ double aid_half_light_radius(const aid_cutout *cutout, double total, double reac
     box at = box_around(cutout, cutout->x, cutout->y, reach_px + 0.5);
     for (int32_t j = at.y0; j <= at.y1; j++)
         for (int32_t i = at.x0; i <= at.x1; i++) {
-            double distance = hypot(i + cutout->x0 - cutout->x, j + cutout->y0 - cutout->y);
+            double dx = i + cutout->x0 - cutout->x, dy = j + cutout->y0 - cutout->y;
+            double distance = sqrt(dx * dx + dy * dy);
             if (distance < reach_px + 0.5)
                 spread_over_rings((double)cutout->values[(int64_t)j * cutout->side + i], distance,
                                   rate, rings, light);
         }
     double inside = 0.0;
     for (int ring = 0; ring < rings; ring++) {
-        if (inside + light[ring] >= 0.5 * total)
-            return (ring + (0.5 * total - inside) / light[ring]) / rate;
+        if (inside + light[ring] >= wanted)
+            return (ring + (wanted - inside) / light[ring]) / rate;
         inside += light[ring];
     }
     return reach_px;
+}
+
+/* As SExtractor does: circles in 64 steps, a straight line between two of them. */
+static double radius_by_steps(const aid_cutout *cutout, double wanted, double reach_px)
+{
+    enum { STEPS = 64 };
+    double before = 0.0;
+    for (int step = 1; step <= STEPS; step++) {
+        double radius = reach_px * step / STEPS;
+        double inside =
+            aid_sum_circle(cutout, cutout->x, cutout->y, radius, AID_RIM_SEXTRACTOR).flux;
+        if (inside >= wanted)
+            return reach_px / STEPS * (step - 1 + (wanted - before) / (inside - before));
+        before = inside;
+    }
+    return reach_px;
+}
+
+/* Rings tell about where; then the circle itself, by secants. */
+double aid_half_light_radius(const aid_cutout *cutout, double total, double reach_px, aid_rim rim)
+{
+    enum { STEPS = 6 };
+    if (!(total > 0.0))
+        return NAN;
+    if (rim == AID_RIM_SEXTRACTOR)
+        return radius_by_steps(cutout, 0.5 * total, reach_px);
+    double wanted = 0.5 * total, radius = radius_by_rings(cutout, wanted, reach_px);
+    if (radius >= reach_px)
+        return reach_px;
+    double before = AID_MAX(radius - 0.25, 0.5 * radius);
+    double flux_before = aid_sum_circle(cutout, cutout->x, cutout->y, before, rim).flux;
+    for (int step = 0; step < STEPS; step++) {
+        double flux = aid_sum_circle(cutout, cutout->x, cutout->y, radius, rim).flux;
+        double slope = (flux - flux_before) / (radius - before);
+        if (!(slope > 0.0))
+            return radius;
+        double next = AID_CLAMP(radius + (wanted - flux) / slope, 0.5 * radius, 2.0 * radius);
+        if (fabs(next - radius) < 1e-4)
+            return next;
+        before = radius;
+        flux_before = flux;
+        radius = next;
+    }
+    return AID_MIN(radius, reach_px);
 }
 
 /* ---------------------------------------------------------------------------------------- window
@@ -226,38 +273,58 @@ double aid_half_light_radius(const aid_cutout *cutout, double total, double reac
 
 static const double window_reach = 4.0;    /* sigma */
 static const double window_step_px = 2e-4; /* smaller steps end the iteration, as in SExtractor */
-static const int window_iterations = 24;
+static const int window_iterations = 16;
 enum { MAX_WINDOW_SIDE = 1024 };
 
+/* Its centre and the columns that it may reach, in the cutout. */
+typedef struct aid_window {
+    double u, sigma_px;
+    int32_t first, last;
+    bool points;
+} aid_window;
+
 typedef struct window_sums {
-    double flux, x, y, xx, yy;             /* about the window's centre */
-    double error_x, error_y, sky_x, sky_y; /* of the errors: photons and sky */
+    double flux, x, y, xx, yy; /* about the window's centre */
 } window_sums;
 
-static window_sums sum_window(const aid_cutout *cutout, double x, double y, double sigma)
+/* Pixels on the rim of the window count wholly, or by SExtractor's points. */
+static void add_window_row(const aid_window *window, const float *row, const double *wx, double dy,
+                           double half_chord, window_sums *sums)
 {
-    double reach = window_reach * sigma, wx[MAX_WINDOW_SIDE];
-    box at = box_around(cutout, x, y, reach);
-    window_sums sums = {0};
-    for (int32_t i = at.x0; i <= at.x1; i++) {
-        double dx = i + cutout->x0 - x;
-        wx[i - at.x0] = exp(-0.5 * dx * dx / (sigma * sigma));
+    double sigma = window->sigma_px, reach = window_reach * sigma;
+    double wy = exp(-0.5 * dy * dy / (sigma * sigma)), flux = 0.0, first = 0.0, second = 0.0;
+    int32_t begin = (int32_t)AID_MAX(ceil(window->u - half_chord), window->first);
+    int32_t end = (int32_t)AID_MIN(floor(window->u + half_chord), window->last);
+    for (int32_t i = begin; i <= end; i++) {
+        double dx = i - window->u, value = (double)row[i] * wx[i - window->first];
+        if (window->points)
+            value *= share_of_points(dx, dy, reach, window_points);
+        flux += value;
+        first += value * dx;
+        second += value * dx * dx;
     }
+    sums->flux += wy * flux;
+    sums->x += wy * first;
+    sums->y += wy * flux * dy;
+    sums->xx += wy * second;
+    sums->yy += wy * flux * dy * dy;
+}
+
+static window_sums sum_window(const aid_cutout *cutout, double x, double y, double sigma,
+                              bool points)
+{
+    double reach = window_reach * sigma, wx[MAX_WINDOW_SIDE], wider = points ? 1.0 : 0.0;
+    box at = box_around(cutout, x, y, reach + wider);
+    aid_window window = {
+        .u = x - cutout->x0, .sigma_px = sigma, .first = at.x0, .last = at.x1, .points = points};
+    window_sums sums = {0};
+    for (int32_t i = at.x0; i <= at.x1; i++)
+        wx[i - at.x0] = exp(-0.5 * (i - window.u) * (i - window.u) / (sigma * sigma));
     for (int32_t j = at.y0; j <= at.y1; j++) {
-        double dy = j + cutout->y0 - y, wy = exp(-0.5 * dy * dy / (sigma * sigma));
-        const float *row = cutout->values + (int64_t)j * cutout->side;
-        double flux = 0.0, first = 0.0, second = 0.0;
-        for (int32_t i = at.x0; i <= at.x1; i++) {
-            double value = (double)row[i] * wx[i - at.x0], dx = i + cutout->x0 - x;
-            flux += value;
-            first += value * dx;
-            second += value * dx * dx;
-        }
-        sums.flux += wy * flux;
-        sums.x += wy * first;
-        sums.y += wy * flux * dy;
-        sums.xx += wy * second;
-        sums.yy += wy * flux * dy * dy;
+        double dy = j + cutout->y0 - y, nearest = AID_MAX(fabs(dy) - wider, 0.0);
+        double half_chord = sqrt(AID_MAX(reach * reach - nearest * nearest, 0.0)) + wider;
+        add_window_row(&window, cutout->values + (int64_t)j * cutout->side, wx, dy, half_chord,
+                       &sums);
     }
     return sums;
 }
@@ -288,31 +355,43 @@ static double without_window(double moment, double window)
     return moment * window / (window - moment);
 }
 
-void aid_measure_window(const aid_cutout *cutout, double sigma_px, double gain, aid_source *source)
+/* false where the window does not settle near where it began; *ret_sums are of the last one. */
+static bool follow_window(const aid_cutout *cutout, double sigma, bool points, double *x, double *y,
+                          window_sums *ret_sums)
 {
-    double sigma = AID_CLAMP(sigma_px, 0.4, (MAX_WINDOW_SIDE / 2 - 2) / window_reach);
-    double begin_x = source->x_win, begin_y = source->y_win, farthest = 1.0 + 1.5 * sigma;
-    double x = begin_x, y = begin_y;
-    source->flags |= AID_SOURCE_NO_WINDOW;
+    double begin_x = *x, begin_y = *y, farthest = points ? INFINITY : 1.0 + 1.5 * sigma;
+    for (int iteration = 0; iteration < window_iterations; iteration++) {
+        *ret_sums = sum_window(cutout, *x, *y, sigma, points);
+        if (!(ret_sums->flux > 0.0))
+            return false;
+        double step_x = 2.0 * ret_sums->x / ret_sums->flux;
+        double step_y = 2.0 * ret_sums->y / ret_sums->flux;
+        *x += step_x;
+        *y += step_y;
+        if (!(hypot(*x - begin_x, *y - begin_y) < farthest))
+            return false;
+        if (step_x * step_x + step_y * step_y < window_step_px * window_step_px)
+            return true;
+    }
+    return points; /* SExtractor takes what it has come to */
+}
+
+void aid_measure_window(const aid_cutout *cutout, double sigma_px, const aid_field *field,
+                        aid_source *source)
+{
+    double sigma = AID_CLAMP(sigma_px, 0.2, (MAX_WINDOW_SIDE / 2 - 2) / window_reach);
+    bool sextractor = field->options->rim == AID_RIM_SEXTRACTOR;
+    double x = source->x_win, y = source->y_win;
+    window_sums sums;
     source->x_win_err = source->x_err;
     source->y_win_err = source->y_err;
-    for (int iteration = 0; iteration < window_iterations; iteration++) {
-        window_sums sums = sum_window(cutout, x, y, sigma);
-        if (!(sums.flux > 0.0))
-            return;
-        double step_x = 2.0 * sums.x / sums.flux, step_y = 2.0 * sums.y / sums.flux;
-        x += step_x;
-        y += step_y;
-        if (!(hypot(x - begin_x, y - begin_y) < farthest))
-            return;
-        if (step_x * step_x + step_y * step_y >= window_step_px * window_step_px)
-            continue;
-        source->flags &= ~(unsigned)AID_SOURCE_NO_WINDOW;
-        source->x_win = x;
-        source->y_win = y;
-        double mean = 0.5 * (sums.xx + sums.yy) / sums.flux;
-        source->fwhm_px = 2.354820045030949 * sqrt(without_window(mean, sigma * sigma));
-        set_window_errors(cutout, sigma, gain, &sums, source);
+    if (!follow_window(cutout, sigma, sextractor, &x, &y, &sums)) {
+        source->flags |= AID_SOURCE_NO_WINDOW;
         return;
     }
+    source->x_win = x;
+    source->y_win = y;
+    double mean = 0.5 * (sums.xx + sums.yy) / sums.flux;
+    source->fwhm_px = 2.354820045030949 * sqrt(without_window(mean, sigma * sigma));
+    set_window_errors(cutout, sigma, field->gain, &sums, source);
 }

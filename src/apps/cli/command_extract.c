@@ -3,6 +3,7 @@
 #include "adapters/log/log.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/extract.h"
+#include "apps/common/stop.h"
 #include "apps/common/table_file.h"
 #include "core/base/memory.h"
 
@@ -10,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 static const aid_setting_use uses[] = {
     {AID_FIELD("output", extract_options, output),
      .help = "catalogue: .fits, .vot, .csv or .json; of several images, the folder of theirs"},
-    {AID_FIELD("threshold", extract_options, threshold), .help = "least significance of a source"},
+    {AID_FIELD("threshold", extract_options, threshold), .fallback = "4.8",
+     .help = "least significance of a source"},
     {AID_FIELD("threshold-unit", extract_options, threshold_unit)},
     {AID_FIELD("filter-kernel", extract_options, filter_kernel),
      .help = "detection filter: psf (the default, matched to the image), default (3x3 px),\n"
@@ -39,6 +42,7 @@ static const aid_setting_use uses[] = {
     {AID_FIELD("kron-minimum", extract_options, kron_minimum)},
     {AID_FIELD("rim", extract_options, rim)},
     {AID_FIELD("neighbours", extract_options, neighbours)},
+    {AID_FIELD("measure", extract_options, measure)},
     {AID_FIELD("gain", extract_options, gain)},
     {AID_FIELD("saturation", extract_options, saturation)},
     {AID_FIELD("zero-point", extract_options, zero_point)},
@@ -46,6 +50,7 @@ static const aid_setting_use uses[] = {
     {AID_FIELD("max-sources", extract_options, max_sources)},
     {AID_FIELD("hdu", extract_options, hdu)},
     {AID_FIELD("format", extract_options, format)},
+    {AID_FIELD("memory", extract_options, memory)},
     AID_COMMON_USES(extract_options),
 };
 
@@ -91,6 +96,7 @@ static aid_status extraction_options(const extract_options *options,
     extraction.rim = (aid_rim)options->rim;
     extraction.neighbours = (aid_neighbours)options->neighbours;
     extraction.max_sources = options->max_sources;
+    extraction.detection_only = options->measure == EXTRACT_BASIC;
     AID_TRY(read_annulus(options->annulus, &extraction, err));
     aid_status status = aid_extraction_check(&extraction, err);
     if (status == AID_ERR_INVALID) { /* options are all that it had */
@@ -138,8 +144,7 @@ static aid_status name_outputs(const extract_options *options, extract_image *im
     return aid_make_folder(options->output, err);
 }
 
-/* --------------------------------------------------------------------------------------- the work
- */
+/* ------------------------------------------------------------------------------------- the work */
 
 typedef struct extract_job {
     const aid_invocation *invocation;
@@ -147,11 +152,12 @@ typedef struct extract_job {
     aid_extraction_options extraction;
     extract_image *images;
     int count;
-    aid_pool *pool;
+    aid_pool *pool; /* its tasks are images, or, of a single image, parts of it */
     aid_stage_meter meter;
 } extract_job;
 
-static aid_status find_sources(extract_job *job, extract_image *image, aid_error *err)
+static aid_status find_sources(const extract_job *job, aid_pool *pool, extract_image *image,
+                               aid_error *err)
 {
     aid_extraction_options extraction = job->extraction;
     extraction.gain = image->gain;
@@ -164,56 +170,130 @@ static aid_status find_sources(extract_job *job, extract_image *image, aid_error
         .wcs = image->wcs,
         .background = image->background.image.data ? &image->background.image : NULL,
         .noise = image->noise.image.data ? &image->noise.image : NULL};
-    AID_TRY(aid_extract(&input, &extraction, job->pool, &image->notes, &image->sources, err));
+    AID_TRY(aid_extract(&input, &extraction, pool, &image->notes, &image->sources, err));
     extract_release_pixels(image);
     return AID_OK;
 }
 
-static aid_status read_image(extract_job *job, extract_image *image, aid_error *err)
+typedef aid_status (*step)(extract_job *job, extract_image *image, aid_error *err);
+
+static aid_status read_step(extract_job *job, extract_image *image, aid_error *err)
 {
     return extract_read(job->options, image, err);
 }
 
-static aid_status write_catalogue(extract_job *job, extract_image *image, aid_error *err)
+static aid_status find_step(extract_job *job, extract_image *image, aid_error *err)
+{
+    return find_sources(job, job->pool, image, err);
+}
+
+static aid_status write_step(extract_job *job, extract_image *image, aid_error *err)
 {
     return extract_write(job->invocation, image, err);
 }
 
-typedef aid_status (*step)(extract_job *job, extract_image *image, aid_error *err);
-
-static aid_status stage(extract_job *job, const char *name, step function, extract_image *image,
-                        aid_error *err)
+static aid_status stage(extract_job *job, const char *name, step function, aid_error *err)
 {
     AID_TRY(aid_stage_begin(&job->meter, name, err));
-    aid_status status = function(job, image, err);
+    aid_status status = function(job, &job->images[0], err);
     aid_stage_end(&job->meter, name);
     return status;
 }
 
-static aid_status process_image(extract_job *job, extract_image *image, aid_error *err)
+static aid_status process_one(extract_job *job, aid_error *err)
 {
-    AID_TRY(stage(job, "read", read_image, image, err));
-    AID_TRY(stage(job, "extract", find_sources, image, err));
-    AID_TRY(stage(job, "write", write_catalogue, image, err));
-    aid_log(AID_INFO, "extract.done", "image=%s output=%s sources=%lld", image->path, image->output,
-            (long long)image->sources.count);
+    AID_TRY(stage(job, "read", read_step, err));
+    AID_TRY(stage(job, "extract", find_step, err));
+    return stage(job, "write", write_step, err);
+}
+
+static aid_status process_quietly(extract_job *job, extract_image *image, aid_error *err)
+{
+    AID_TRY(extract_read(job->options, image, err));
+    AID_TRY(find_sources(job, NULL, image, err));
+    return extract_write(job->invocation, image, err);
+}
+
+/* An image that fails stands for itself: the others go on. */
+static aid_status process_in_parallel(void *context, int64_t task, int worker, aid_error *err)
+{
+    (void)worker;
+    extract_job *job = context;
+    extract_image *image = &job->images[task];
+    if (aid_stop_requested())
+        AID_FAIL(err, AID_ERR_CANCELLED, "stopped");
+    image->status = process_quietly(job, image, &image->error);
+    extract_release_pixels(image);
+    if (image->status == AID_OK)
+        aid_log(AID_INFO, "extract.image", "image=%s output=%s sources=%lld", image->path,
+                image->output, (long long)image->sources.count);
+    else
+        aid_log(AID_WARN, "extract.failed", "image=%s error=%s", image->path, image->error.message);
     return AID_OK;
+}
+
+/* An image in work takes about eight times its file: pixels, their decoder's copies, and sources.
+ */
+static int images_at_a_time(const extract_job *job)
+{
+    const double times_file = 8.0;
+    double largest = 1.0;
+    for (int i = 0; i < job->count; i++) {
+        struct stat status;
+        if (stat(job->images[i].path, &status) == 0)
+            largest = AID_MAX(largest, (double)status.st_size);
+    }
+    double budget = (double)job->options->memory * 1048576.0;
+    int threads = AID_MIN(aid_threads_of(&job->options->common), job->count);
+    return (int)AID_CLAMP(budget / (times_file * largest), 1.0, (double)threads);
+}
+
+static aid_status process_many(extract_job *job, aid_error *err)
+{
+    AID_TRY(aid_stage_begin(&job->meter, "images", err));
+    aid_status status = aid_pool_run(job->pool, job->count, process_in_parallel, job, err);
+    aid_stage_end(&job->meter, "images");
+    return status;
+}
+
+static void print_results(const extract_job *job)
+{
+    if (job->options->common.json) {
+        extract_print_json(job->invocation, job->images, job->count, &job->meter);
+        return;
+    }
+    for (int i = 0; i < job->count; i++)
+        if (job->images[i].status == AID_OK)
+            extract_print_text(&job->images[i]);
+}
+
+/* The first failure, and how many there are. */
+static aid_status tell_failures(const extract_job *job, aid_error *err)
+{
+    int failed = 0;
+    const extract_image *first = NULL;
+    for (int i = 0; i < job->count; i++)
+        if (job->images[i].status != AID_OK) {
+            first = first ? first : &job->images[i];
+            failed++;
+        }
+    if (!first)
+        return AID_OK;
+    AID_FAIL(err, first->status, "%d of %d images failed, the others are done; the first: %s",
+             failed, job->count, first->error.message);
 }
 
 static aid_status work(extract_job *job, aid_error *err)
 {
     AID_TRY(extraction_options(job->options, &job->extraction, err));
     AID_TRY(name_outputs(job->options, job->images, job->count, err));
-    AID_TRY(aid_pool_new(aid_threads_of(&job->options->common), &job->pool, err));
-    for (int i = 0; i < job->count; i++)
-        AID_TRY(process_image(job, &job->images[i], err));
+    int threads = job->count > 1 ? images_at_a_time(job) : aid_threads_of(&job->options->common);
+    AID_TRY(aid_pool_new(threads, &job->pool, err));
+    AID_TRY(job->count > 1 ? process_many(job, err) : process_one(job, err));
     aid_stage_meter_clear(&job->meter);
-    if (job->options->common.json)
-        extract_print_json(job->invocation, job->images, job->count, &job->meter);
-    else
-        for (int i = 0; i < job->count; i++)
-            extract_print_text(&job->images[i]);
-    return AID_OK;
+    print_results(job);
+    aid_log(AID_INFO, "extract.done", "images=%d", job->count);
+    return tell_failures(job, err);
 }
 
 static aid_status execute(const aid_invocation *invocation, aid_error *err)
@@ -223,7 +303,7 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
     job->invocation = invocation;
     job->options = invocation->options;
     job->count = invocation->argument_count;
-    aid_stage_meter_init(&job->meter, stderr, 3 * job->count);
+    aid_stage_meter_init(&job->meter, stderr, job->count > 1 ? 1 : 3);
     aid_status status =
         aid_new_array((size_t)job->count, sizeof *job->images, "images", &job->images, err);
     for (int i = 0; status == AID_OK && i < job->count; i++)

@@ -16,12 +16,14 @@ typedef struct extract_options {
     const char *mask, *background_map, *noise_map;
     double threshold, deblend_cont, clean_param, fwhm, aperture, kron_factor, kron_minimum;
     double zero_point, gain, saturation;
+    int64_t memory; /* MB */
     int64_t min_pixels, deblend_threshold, background_size, background_filter, max_sources;
-    int threshold_unit, background, noise, rim, neighbours, columns, format;
+    int threshold_unit, background, noise, rim, neighbours, measure, columns, format;
     aid_common_options common;
 } extract_options;
 
 enum { EXTRACT_COLUMNS_ASTRID, EXTRACT_COLUMNS_SEXTRACTOR };
+enum { EXTRACT_FULL, EXTRACT_BASIC };
 
 /* One image on its way. */
 typedef struct extract_image {
@@ -37,7 +39,8 @@ typedef struct extract_image {
     double gain, saturation, zero_point;
     aid_sources sources;
     aid_notes notes;
-    double wall_s;
+    aid_status status;
+    aid_error error; /* why, where the status is not AID_OK */
 } extract_image;
 void extract_image_done(extract_image *image);
 

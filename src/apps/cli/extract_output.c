@@ -220,7 +220,8 @@ static void put_image(aid_json_writer *json, const extract_image *image)
     put_integer(json, "hdu", image->file.hdu);
     put_integer(json, "width", image->width);
     put_integer(json, "height", image->height);
-    put_text(json, "output", image->output);
+    put_text(json, "error", image->status == AID_OK ? NULL : image->error.message);
+    put_text(json, "output", image->status == AID_OK ? image->output : NULL);
     put_integer(json, "count", sources->count);
     put_integer(json, "found", sources->found);
     put_integer(json, "cleaned", sources->cleaned);

@@ -17,10 +17,10 @@ typedef struct branch {
     int32_t label; /* -1 none */
     int64_t count, count_above;
     double flux, flux_above; /* of all pixels; of those above the present level */
-    float peak;
-    bool fresh;    /* two branches have met in it at the present level */
-    bool existing; /* since a higher level */
-    bool whole;    /* nothing in it has been made a source */
+    float peak, summit;      /* of `values` and of `filtered` */
+    bool fresh;              /* two branches have met in it at the present level */
+    bool existing;           /* since a higher level */
+    bool whole;              /* nothing in it has been made a source */
 } branch;
 
 /* One piece, its pixels in lists and its box as a grid of indices into them. */
@@ -30,6 +30,7 @@ typedef struct blend {
     int64_t count;
     int32_t *grid;                  /* [height + 2][width + 2] index of the pixel, -1 none */
     int32_t *place;                 /* [count] where in the grid */
+    float *filtered;                /* [count] */
     float *values;                  /* [count] */
     int32_t *order;                 /* [count] pixels by falling level */
     int32_t *branch_of;             /* [count] the branch that it was put into */
@@ -47,6 +48,7 @@ static void blend_done(blend *piece)
     free(piece->grid);
     free(piece->place);
     free(piece->values);
+    free(piece->filtered);
     free(piece->order);
     free(piece->branch_of);
     free(piece->labels);
@@ -63,6 +65,7 @@ static aid_status allocate(blend *piece, aid_error *err)
     AID_TRY(aid_new_buffer(box, sizeof(int32_t), "deblending", &piece->grid, err));
     AID_TRY(aid_new_buffer(count, sizeof(int32_t), "deblending", &piece->place, err));
     AID_TRY(aid_new_buffer(count, sizeof(float), "deblending", &piece->values, err));
+    AID_TRY(aid_new_buffer(count, sizeof(float), "deblending", &piece->filtered, err));
     AID_TRY(aid_new_buffer(count, sizeof(int32_t), "deblending", &piece->order, err));
     AID_TRY(aid_new_buffer(count, sizeof(int32_t), "deblending", &piece->branch_of, err));
     AID_TRY(aid_new_buffer(count, sizeof(int32_t), "deblending", &piece->labels, err));
@@ -70,7 +73,8 @@ static aid_status allocate(blend *piece, aid_error *err)
     return AID_OK;
 }
 
-static void load_pixels(blend *piece, const aid_run *runs, int64_t count, const float *values)
+static void load_pixels(blend *piece, const aid_run *runs, int64_t count,
+                        const aid_footprints *footprints)
 {
     int32_t index = 0, stride = piece->width + 2;
     for (int64_t i = 0; i < count; i++)
@@ -78,7 +82,8 @@ static void load_pixels(blend *piece, const aid_run *runs, int64_t count, const 
             int32_t at = (runs[i].y - piece->y0 + 1) * stride + x - piece->x0 + 1;
             piece->grid[at] = index;
             piece->place[index] = at;
-            piece->values[index] = values[runs[i].value + x - runs[i].x0];
+            piece->values[index] = footprints->values[runs[i].value + x - runs[i].x0];
+            piece->filtered[index] = footprints->filtered[runs[i].value + x - runs[i].x0];
             piece->total += (double)piece->values[index];
         }
 }
@@ -145,6 +150,7 @@ static aid_status new_branch(blend *piece, int32_t *ret_index, aid_error *err)
                                         .last_son = -1,
                                         .label = -1,
                                         .peak = -INFINITY,
+                                        .summit = -INFINITY,
                                         .whole = true};
     return AID_OK;
 }
@@ -166,6 +172,7 @@ static void attach(branch *items, int32_t to, int32_t from)
     items[to].count += items[from].count;
     items[to].flux += items[from].flux;
     items[to].peak = AID_MAX(items[to].peak, items[from].peak);
+    items[to].summit = AID_MAX(items[to].summit, items[from].summit);
     if (items[from].existing) {
         add_son(items, to, from);
     } else if (items[from].fresh) {
@@ -221,33 +228,36 @@ static aid_status add_pixel(blend *piece, int32_t pixel, aid_error *err)
     item->count++;
     item->flux += (double)piece->values[pixel];
     item->peak = AID_MAX(item->peak, piece->values[pixel]);
+    item->summit = AID_MAX(item->summit, piece->filtered[pixel]);
     return AID_OK;
 }
 
 /* Light above the level that is a due share of the whole, on enough pixels, and a peak that the
  * noise at the level does not make. */
-static bool is_significant(const blend *piece, const branch *item, double level)
+static bool is_significant(const blend *piece, const branch *item, double whole, double level)
 {
     const aid_deblend_options *options = piece->options;
     double excess = item->flux_above - level * (double)item->count_above;
     double photons = piece->gain > 0.0 ? level / piece->gain : 0.0;
     double noise = options->noise * sqrt(piece->pixel_noise * piece->pixel_noise + photons);
-    return item->count_above >= options->min_pixels && excess > options->contrast * piece->total &&
-           (double)item->peak - level > options->prominence * noise;
+    return item->count_above >= options->min_pixels && excess > options->contrast * whole &&
+           (double)item->peak - level > options->prominence * noise &&
+           (double)item->summit > options->summit * piece->pixel_noise;
 }
 
 static void judge(blend *piece, branch *joint, double level)
 {
     int significant = 0;
+    double whole = piece->options->of_joint ? joint->flux : piece->total;
     for (int32_t son = joint->first_son; son >= 0; son = piece->items[son].next_son) {
-        significant += is_significant(piece, &piece->items[son], level) ? 1 : 0;
+        significant += is_significant(piece, &piece->items[son], whole, level) ? 1 : 0;
         joint->whole &= piece->items[son].whole;
     }
     if (significant < 2)
         return;
     joint->whole = false;
     for (int32_t son = joint->first_son; son >= 0; son = piece->items[son].next_son)
-        if (piece->items[son].whole && is_significant(piece, &piece->items[son], level))
+        if (piece->items[son].whole && is_significant(piece, &piece->items[son], whole, level))
             piece->items[son].label = piece->sources++;
 }
 
@@ -436,10 +446,10 @@ static brightest measure_box(const aid_run *runs, int64_t count, const float *va
 }
 
 static aid_status find_branches(blend *piece, const aid_run *runs, int64_t count,
-                                const float *values, aid_error *err)
+                                const aid_footprints *footprints, aid_error *err)
 {
     AID_TRY(allocate(piece, err));
-    load_pixels(piece, runs, count, values);
+    load_pixels(piece, runs, count, footprints);
     sort_by_level(piece);
     return grow_branches(piece, err);
 }
@@ -463,7 +473,7 @@ static aid_status deblend_piece(const deblend_job *job, int64_t index, split_res
     piece.ratio = (double)peak.value / piece.base;
     if (!(piece.ratio > 1.0) || !isfinite(piece.ratio))
         return AID_OK;
-    AID_TRY(find_branches(&piece, runs, count, footprints->values, err));
+    AID_TRY(find_branches(&piece, runs, count, footprints, err));
     if (piece.sources < 2)
         return AID_OK;
     AID_TRY(label_pixels(&piece, err));

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char stage[] = "extract";
-enum { SMALLEST_SIDE = 8, SOURCES_PER_TASK = 256 };
+enum { SMALLEST_SIDE = 8, SOURCES_PER_TASK = 256, MOST_LEVELS = 1024 };
 /* A matched filter finds peaks; what belongs to them is had from a lower level. */
 static const double matched_isophote = 2.5;
 static const double pi = 3.14159265358979323846;
@@ -21,7 +21,7 @@ static aid_status check_numbers(const aid_extraction_options *o, aid_error *err)
     if (o->min_pixels < 0 || o->min_pixels > 100000)
         AID_FAIL(err, AID_ERR_INVALID, "least number of pixels %d is not between 0 and 100000",
                  o->min_pixels);
-    if (o->deblend_levels < 1 || o->deblend_levels > 1024)
+    if (o->deblend_levels < 1 || o->deblend_levels > MOST_LEVELS)
         AID_FAIL(err, AID_ERR_INVALID, "%d deblending levels are not between 1 and 1024",
                  o->deblend_levels);
     if (!(o->deblend_cont >= 0.0 && o->deblend_cont <= 1.0))
@@ -235,6 +235,8 @@ static aid_status describe_some(void *context, int64_t task, int worker, aid_err
         source->flags |= found->blended[i] == 1 ? AID_SOURCE_BLENDED : 0;
         source->flags |= found->blended[i] == 2 ? AID_SOURCE_DEBLEND_LIMIT : 0;
         found->cleans[i] = clean_item(found, i, source, &peak);
+        if (found->field->options->detection_only)
+            aid_source_set_world(found->field->input->wcs, source);
     }
     return AID_OK;
 }
@@ -324,10 +326,11 @@ static aid_status clean_and_number(detection *found, aid_sources *sources, aid_e
 
 /* A branch must stand out of the saddle by this many times the noise: more where few pixels are
  * enough for a source. */
-static const double prominence = 1.0, matched_prominence = 1.0;
-/* Levels of a matched filter's pieces begin here, in sigma of the sharper image. */
+static const double prominence = 0.0, matched_prominence = 1.0;
+/* Levels of a matched filter's pieces begin here, in sigma of the sharper image, and are so many
+ * times as many: they reach farther down. */
 static const double matched_base = 1.0;
-enum { MATCHED_BRANCH_PIXELS = 3 };
+enum { MATCHED_BRANCH_PIXELS = 3, MATCHED_LEVELS = 4 };
 
 static aid_status find_footprints(const aid_field *field, detection *found, aid_error *err)
 {
@@ -348,8 +351,12 @@ static aid_status find_footprints(const aid_field *field, detection *found, aid_
         deblending.min_pixels = AID_MAX(found->min_pixels, MATCHED_BRANCH_PIXELS);
         deblending.noise = found->sharp.noise;
         deblending.prominence = matched_prominence;
-        if (!counts)
+        deblending.levels = AID_MIN(MATCHED_LEVELS * options->deblend_levels, MOST_LEVELS);
+        deblending.of_joint = true; /* the low isophote makes one piece of many sources */
+        if (!counts) {
             deblending.base = matched_base;
+            deblending.summit = found->peak_threshold * found->noise_ratio * found->kernel.noise;
+        }
     }
     AID_TRY(aid_footprints_find(field, &finding, &found->footprints, err));
     return aid_footprints_deblend(field, &deblending, &found->footprints, &found->blended, err);

@@ -5,8 +5,8 @@
 #include "core/imaging/linalg.h"
 #include "domain/extraction/internal.h"
 
-enum { BINS = 96, BANDS = 12, BAND_ROWS = 32, FEWEST_PIXELS = 20000 };
-static const double lowest = -3.2, bin_width = 0.05;
+enum { BINS = 200, BANDS = 12, BAND_ROWS = 32, FEWEST_PIXELS = 20000, PASSES = 3 };
+static const double lowest = -8.0, bin_width = 0.05;
 /* The part of the flank that is fitted, in sigma. */
 static const double flank_begin = -2.2, flank_end = 0.3;
 /* Beyond this factor the fit is not believed. */
@@ -58,14 +58,15 @@ static aid_status count_band(void *context, int64_t index, int worker, aid_error
     return AID_OK;
 }
 
-/* log N = c - (s - m)^2/(2 sigma^2): a parabola, weighted by the counts. */
-static double fit_flank(const histogram *bins)
+/* log N = c - (s - m)^2/(2 sigma^2): a parabola, weighted by the counts, through the flank of a
+ * distribution that is about `width` wide. NaN where there is none. */
+static double fit_flank(const histogram *bins, double width)
 {
     double rows[BINS][3], values[BINS], weights[BINS], solution[3];
     int used = 0;
     for (int i = 0; i < BINS; i++) {
         double s = lowest + (i + 0.5) * bin_width, count = (double)bins->counts[i];
-        if (s < flank_begin || s > flank_end || count < 10.0)
+        if (s < flank_begin * width || s > flank_end * width || count < 10.0)
             continue;
         rows[used][0] = 1.0;
         rows[used][1] = s;
@@ -97,7 +98,9 @@ aid_status aid_filtered_noise(const aid_field *field, const aid_kernel *kernel, 
             total.counts[k] += histograms[i].counts[k];
             pixels += histograms[i].counts[k];
         }
-    double ratio = pixels >= FEWEST_PIXELS ? fit_flank(&total) : NAN;
+    double ratio = pixels >= FEWEST_PIXELS ? 1.0 : NAN;
+    for (int pass = 0; pass < PASSES; pass++)
+        ratio = fit_flank(&total, ratio);
     *ret_ratio = ratio > 1.0 / most && ratio < most ? ratio : 1.0;
     return AID_OK;
 }

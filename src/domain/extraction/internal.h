@@ -105,10 +105,12 @@ AID_MUST_USE aid_status aid_filtered_noise(const aid_field *field, const aid_ker
 
 typedef struct aid_deblend_options {
     int levels, min_pixels;
-    double contrast;
+    double contrast;   /* least share of the light of the whole piece, or of what it joins */
+    bool of_joint;     /* the latter */
     double base;       /* the lowest level, in sigma of `values` (or counts) */
     double noise;      /* of `values`, for a pixel's noise of 1 */
     double prominence; /* of a branch above the saddle, in sigma of `values` */
+    double summit;     /* least of a branch in `filtered`, for a pixel's noise of 1; 0: any */
 } aid_deblend_options;
 
 /* Splits pieces in place: afterwards each is one source. ret_blended [count] is 1 where a source
@@ -164,6 +166,9 @@ typedef struct aid_owners {
 AID_MUST_USE aid_status aid_owners_init(const aid_footprints *footprints, int32_t height,
                                         aid_owners *ret_owners, aid_error *err);
 void aid_owners_done(aid_owners *owners);
+
+/* ra_deg, dec_deg and position_angle_deg, of the windowed position; wcs NULL: they stay NaN. */
+void aid_source_set_world(const aid_wcs *wcs, aid_source *source);
 
 /* Windowed positions, Kron and aperture fluxes, sizes, world coordinates of every source. */
 AID_MUST_USE aid_status aid_measure_sources(aid_field *field, const aid_owners *owners,

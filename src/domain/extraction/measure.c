@@ -126,7 +126,7 @@ static void set_magnitude(const aid_sources *sources, aid_source *source)
 }
 
 /* North through east, whichever way round east lies on the image. */
-static void set_world(const aid_wcs *wcs, aid_source *source)
+void aid_source_set_world(const aid_wcs *wcs, aid_source *source)
 {
     double north, east;
     if (!wcs || !aid_wcs_pixel_to_radec(wcs, source->x_win, source->y_win, &source->ra_deg,
@@ -146,7 +146,7 @@ static aid_status measure_rest(const measure_job *job, aid_cutout *cutout, aid_s
     aid_measure_window(cutout, window_sigma(job, source), job->field, source);
     measure_aperture(job, cutout, source);
     set_magnitude(job->sources, source);
-    set_world(job->field->input->wcs, source);
+    aid_source_set_world(job->field->input->wcs, source);
     return AID_OK;
 }
 

@@ -271,7 +271,8 @@ double aid_half_light_radius(const aid_cutout *cutout, double total, double reac
 /* ---------------------------------------------------------------------------------------- window
  */
 
-static const double window_reach = 4.0;    /* sigma */
+static const double window_reach = 4.0;               /* sigma */
+static const double narrowest_window_px = 1.0 / 2.35; /* as in SExtractor */
 static const double window_step_px = 2e-4; /* smaller steps end the iteration, as in SExtractor */
 static const int window_iterations = 16;
 enum { MAX_WINDOW_SIDE = 1024 };
@@ -379,7 +380,8 @@ static bool follow_window(const aid_cutout *cutout, double sigma, bool points, d
 void aid_measure_window(const aid_cutout *cutout, double sigma_px, const aid_field *field,
                         aid_source *source)
 {
-    double sigma = AID_CLAMP(sigma_px, 0.2, (MAX_WINDOW_SIDE / 2 - 2) / window_reach);
+    double sigma =
+        AID_CLAMP(sigma_px, narrowest_window_px, (MAX_WINDOW_SIDE / 2 - 2) / window_reach);
     bool sextractor = field->options->rim == AID_RIM_SEXTRACTOR;
     double x = source->x_win, y = source->y_win;
     window_sums sums;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 typedef enum table_form { FORM_NONE, FORM_FITS, FORM_VOTABLE, FORM_JSON, FORM_CSV } table_form;
 
@@ -43,6 +44,11 @@ static table_form form_of_bytes(const char *bytes, size_t size)
 static aid_status find_form(const char *path, table_form *ret_form, aid_error *err)
 {
     char bytes[256];
+    struct stat kind;
+    /* What can be read once only cannot be looked at first. */
+    if (stat(path, &kind) == 0 && !S_ISREG(kind.st_mode))
+        AID_FAIL(err, AID_ERR_INVALID, "%s: %s", path,
+                 S_ISDIR(kind.st_mode) ? "a folder, not a file" : "not a regular file");
     FILE *file = fopen(path, "rb");
     if (!file)
         AID_FAIL(err, AID_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
@@ -51,8 +57,7 @@ static aid_status find_form(const char *path, table_form *ret_form, aid_error *e
     int failure = errno;
     fclose(file);
     if (failed)
-        AID_FAIL(err, failure == EISDIR ? AID_ERR_INVALID : AID_ERR_IO, "%s: cannot read: %s", path,
-                 strerror(failure));
+        AID_FAIL(err, AID_ERR_IO, "%s: cannot read: %s", path, strerror(failure));
     if (size == 0)
         AID_FAIL(err, AID_ERR_INVALID, "%s: empty file", path);
     *ret_form = form_of_bytes(bytes, size);

@@ -5,15 +5,53 @@
 #include <string.h>
 #include <strings.h>
 
+static int find_in_any_case(const aid_catalogue *catalogue, const char *name)
+{
+    for (int i = 0; i < catalogue->columns; i++)
+        if (!strcasecmp(catalogue->items[i].name, name))
+            return i;
+    return -1;
+}
+
+/* What SExtractor and VizieR call the same thing. */
+static int find_elsewhere(const aid_catalogue *catalogue, const char *name)
+{
+    static const char *const names[][2] = {{"id", "number"},
+                                           {"x", "xwin_image"},
+                                           {"x", "x_image"},
+                                           {"y", "ywin_image"},
+                                           {"y", "y_image"},
+                                           {"ra", "alphawin_j2000"},
+                                           {"ra", "alpha_j2000"},
+                                           {"ra", "raj2000"},
+                                           {"ra", "ra_icrs"},
+                                           {"ra", "_raj2000"},
+                                           {"dec", "deltawin_j2000"},
+                                           {"dec", "delta_j2000"},
+                                           {"dec", "dej2000"},
+                                           {"dec", "de_icrs"},
+                                           {"dec", "_dej2000"},
+                                           {"flux", "flux_auto"},
+                                           {"flux_err", "fluxerr_auto"},
+                                           {"mag", "mag_auto"},
+                                           {"fwhm", "fwhm_image"},
+                                           {"npix", "isoarea_image"},
+                                           {"peak", "flux_max"}};
+    for (size_t i = 0; i < AID_COUNT_OF(names); i++) {
+        int column = strcmp(names[i][0], name) ? -1 : find_in_any_case(catalogue, names[i][1]);
+        if (column >= 0)
+            return column;
+    }
+    return -1;
+}
+
 int aid_catalogue_find(const aid_catalogue *catalogue, const char *name)
 {
     for (int i = 0; i < catalogue->columns; i++)
         if (!strcmp(catalogue->items[i].name, name))
             return i;
-    for (int i = 0; i < catalogue->columns; i++)
-        if (!strcasecmp(catalogue->items[i].name, name))
-            return i;
-    return -1;
+    int column = find_in_any_case(catalogue, name);
+    return column >= 0 ? column : find_elsewhere(catalogue, name);
 }
 
 double aid_catalogue_number(const aid_catalogue *catalogue, int column, int64_t row)

@@ -22,7 +22,8 @@ typedef struct aid_catalogue {
     const aid_catalogue_column *items;
 } aid_catalogue;
 
-/* The column of that name, in other letter cases where there is none, or -1. */
+/* The column of that name, else in other letters' cases, else under the name that SExtractor or
+ * VizieR have for it (x as X_IMAGE, ra as RAJ2000, ...), or -1. */
 int aid_catalogue_find(const aid_catalogue *catalogue, const char *name);
 /* NaN where it is null, a text, or `column` is -1. */
 double aid_catalogue_number(const aid_catalogue *catalogue, int column, int64_t row);

@@ -50,6 +50,10 @@ aid_score_columns aid_score_columns_of(const aid_catalogue *catalogue)
                  {"flags", &columns.flags}};
     for (size_t i = 0; i < AID_COUNT_OF(names); i++)
         *names[i].column = aid_catalogue_find(catalogue, names[i].name);
+    /* Bits mean what only their maker knows; a column with nothing in it may have lost its type. */
+    for (int64_t row = 0; columns.flags >= 0 && row < catalogue->rows; row++)
+        if (!isnan(aid_catalogue_number(catalogue, columns.flags, row)))
+            columns.flags = -1;
     if (columns.chi2 < 0)
         columns.chi2 = aid_catalogue_find(catalogue, "chi2_psf");
     return columns;
@@ -313,9 +317,9 @@ static void explain(rank_job *job)
     if (!fluxes)
         say(job, AID_PART_UNCERTAINTY, "not both of the columns flux and flux_err");
     if (c->flags < 0) {
-        say(job, AID_PART_SHAPE_FLAGS, "no column flags");
-        say(job, AID_PART_FLAGS, "no column flags");
-        say(job, AID_PART_EDGE, "no column flags");
+        say(job, AID_PART_SHAPE_FLAGS, "no column flags with names");
+        say(job, AID_PART_FLAGS, "no column flags with names");
+        say(job, AID_PART_EDGE, "no column flags with names");
     }
 }
 

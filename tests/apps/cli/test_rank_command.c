@@ -2,6 +2,7 @@
 #include "tests/apps/cli/program.h"
 
 #include "adapters/files/files.h"
+#include "adapters/tables/table.h"
 
 #include <jansson.h>
 
@@ -106,6 +107,83 @@ TEST(a_catalogue_of_the_reference_makes_changes_on_bright_sources_less_of_an_ano
     json_decref(json);
     CHECK_EQUAL(first, 2);
     CHECK_EQUAL(notes, 3); /* pixels, scale of fluxes, width of stars */
+}
+
+/* Whether a candidate lies on a change of the truth: within 2.5 px, and of its sign. */
+static bool is_real(const aid_table *ranked, int64_t row, const aid_table *truth)
+{
+    const char *const names[] = {"x", "y", "snr", "on_image"};
+    int columns[4];
+    for (int i = 0; i < 4; i++)
+        columns[i] = aid_table_find(truth, names[i]);
+    double x = aid_table_number(ranked, aid_table_find(ranked, "x"), row);
+    double y = aid_table_number(ranked, aid_table_find(ranked, "y"), row);
+    double polarity = aid_table_number(ranked, aid_table_find(ranked, "polarity"), row);
+    for (int64_t i = 0; i < truth->rows; i++) {
+        double distance = hypot(x - aid_table_number(truth, columns[0], i),
+                                y - aid_table_number(truth, columns[1], i));
+        double snr = aid_table_number(truth, columns[2], i);
+        if (distance <= 2.5 && snr * polarity > 0.0 && aid_table_number(truth, columns[3], i) > 0.0)
+            return true;
+    }
+    return false;
+}
+
+/* Pairs of a real and a spurious row that `column` puts in the right order, of all. */
+static double area_under_curve(const aid_table *ranked, const bool *real, const char *column)
+{
+    double right = 0.0, pairs = 0.0;
+    int at = aid_table_find(ranked, column);
+    for (int64_t i = 0; i < ranked->rows; i++)
+        for (int64_t j = 0; j < ranked->rows; j++)
+            if (real[i] && !real[j]) {
+                double a = fabs(aid_table_number(ranked, at, i));
+                double b = fabs(aid_table_number(ranked, at, j));
+                pairs += 1.0;
+                right += a > b ? 1.0 : a < b ? 0.0 : 0.5;
+            }
+    return right / pairs;
+}
+
+/* A night of 24 changes of S/N 4 to 60 and, at a threshold of 3.5, as many peaks of noise. */
+TEST(what_is_real_comes_first_in_a_simulated_night)
+{
+    static bool real[1000];
+    enter_new_folder();
+    CHECK_EQUAL(astrid("simulate -o night --seed 5 --size 512 --raw 0 --transients 16 --faders 4 "
+                       "--variables 4 --movers 0"),
+                0);
+    CHECK_EQUAL(astrid("run night/science.fits night/reference.fits -o found --threshold 3.5"), 0);
+    CHECK_EQUAL(astrid("rank found/candidates.fits -o ranked.csv"), 0);
+    aid_table ranked, truth;
+    CHECK_OK(aid_table_read_csv("ranked.csv", &ranked, &err));
+    CHECK_OK(aid_table_read_csv("night/truth.csv", &truth, &err));
+    CHECK(ranked.rows > 30 && ranked.rows < 1000);
+    int count = 0, first = 0;
+    for (int64_t i = 0; i < ranked.rows; i++) {
+        real[i] = is_real(&ranked, i, &truth);
+        count += real[i];
+        first += i < 10 && real[i];
+    }
+    double by_rank = area_under_curve(&ranked, real, "rank_score");
+    double by_snr = area_under_curve(&ranked, real, "snr");
+    aid_table_done(&ranked);
+    aid_table_done(&truth);
+    CHECK_EQUAL(first, 10);
+    CHECK(count >= 18 && count <= 24);
+    CHECK(by_rank >= by_snr - 0.005 && by_rank > 0.97);
+}
+
+/* A CSV file does not say that its empty column is of words. */
+TEST(flags_that_no_row_has_are_good_news)
+{
+    enter_new_folder();
+    write_text("cat.csv", "id,snr,flags\n1,5,\n2,6,\n");
+    json_t *json = json_of("rank cat.csv --json");
+    const json_t *first = json_array_get(json_object_get(json, "ranked"), 0);
+    double flags = json_number_value(json_object_get(json_object_get(first, "parts"), "flags"));
+    json_decref(json);
+    CHECK_NEAR(flags, 1.0, 0.0);
 }
 
 TEST(an_empty_catalogue_gives_an_empty_table)

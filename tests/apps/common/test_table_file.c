@@ -38,7 +38,9 @@ TEST(what_cannot_be_read_or_named_is_refused)
     CHECK_OK(aid_write_file("short.fits", "SIMPLE  = T", 11, &err));
     CHECK_REFUSED(aid_table_read("none.csv", NULL, &table, &err), AID_ERR_IO, "none.csv: cannot");
     CHECK_REFUSED(aid_table_read("empty", NULL, &table, &err), AID_ERR_INVALID, "empty: empty");
-    CHECK_REFUSED(aid_table_read(".", NULL, &table, &err), AID_ERR_INVALID, ".: cannot read");
+    CHECK_REFUSED(aid_table_read(".", NULL, &table, &err), AID_ERR_INVALID, ".: a folder");
+    CHECK_REFUSED(aid_table_read("/dev/zero", NULL, &table, &err), AID_ERR_INVALID,
+                  "/dev/zero: not a regular file");
     CHECK_REFUSED(aid_table_read("nul.csv", NULL, &table, &err), AID_ERR_INVALID, "NUL byte");
     CHECK_REFUSED(aid_table_read("short.fits", NULL, &table, &err), AID_ERR_INVALID, "short.fits");
     CHECK_REFUSED(aid_table_check_path("t.txt", &err), AID_ERR_USAGE, "t.txt: the name of a table");

@@ -309,6 +309,31 @@ TEST(a_score_that_cannot_be_computed_is_null_with_a_reason)
     CHECK_TEXT(reasons[2], "");
 }
 
+TEST(catalogues_of_other_programs_are_known_by_their_names_and_their_bits_are_not_guessed)
+{
+    const double flux[] = {100.0, 300.0}, error[] = {10.0, 10.0}, x[] = {1.0, 2.0};
+    const int64_t bits[] = {0, 4}, numbers[] = {1, 2};
+    const aid_catalogue_column columns[] = {{.name = "NUMBER", .integers = numbers},
+                                            {.name = "X_IMAGE", .doubles = x},
+                                            {.name = "FLUX_AUTO", .doubles = flux},
+                                            {.name = "FLUXERR_AUTO", .doubles = error},
+                                            {.name = "FLAGS", .integers = bits}};
+    const aid_catalogue catalogue = {"sex.fits", 2, 5, columns};
+    CHECK_EQUAL(aid_catalogue_find(&catalogue, "x"), 1);
+    CHECK_EQUAL(aid_catalogue_find(&catalogue, "flux_err"), 3);
+    CHECK_EQUAL(aid_catalogue_find(&catalogue, "fwhm"), -1);
+    aid_ranking_options options = AID_RANKING_DEFAULTS;
+    aid_ranking ranking;
+    CHECK_OK(aid_rank(&catalogue, &options, NULL, NULL, &ranking, &err));
+    int64_t best = ranking.order[0];
+    double flags = ranking.items[1].parts[AID_PART_FLAGS];
+    double detection = ranking.items[1].scores[AID_SCORE_DETECTION].value;
+    aid_ranking_done(&ranking);
+    CHECK_EQUAL(best, 1);
+    CHECK(isnan(flags));
+    CHECK_NEAR(detection, 1.0 / (1.0 + pow(5.0 / 30.0, 8.0)), 1e-12);
+}
+
 TEST(a_catalogue_of_which_nothing_can_be_said_is_refused_and_an_empty_one_is_not)
 {
     const char *const names[] = {"a", "b"};

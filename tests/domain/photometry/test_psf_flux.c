@@ -222,6 +222,100 @@ TEST(the_optimal_error_is_the_noise_in_the_equivalent_area)
     test_frame_done(&f);
 }
 
+/* Half of the central 68 % of a sample around its median. */
+static int by_value(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+static moments robust_of(double *values, int count)
+{
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    return (moments){values[count / 2],
+                     0.5 * (values[count * 84 / 100] - values[count * 16 / 100])};
+}
+
+/* 500 stars, one for every 130 px: hardly any stands alone. The median of 500 is known to .055 of
+ * the scatter, the scatter to 5 %. */
+TEST(in_a_crowd_fits_scatter_by_their_errors_and_apertures_by_far_more)
+{
+    enum { CROWD = 500 };
+    test_frame f;
+    test_frame_init(&f, 255, 255, 6.0);
+    aid_random random = aid_random_seeded(2024, 6);
+    static aid_psf_target targets[CROWD];
+    static double flux[CROWD], pulls[CROWD], ratios[CROWD], sums[CROWD];
+    for (int i = 0; i < CROWD; i++) {
+        targets[i].x = 254.0 * aid_random_uniform(&random);
+        targets[i].y = 254.0 * aid_random_uniform(&random);
+        targets[i].flux = NAN;
+        flux[i] = 400.0 * pow(1.0 - 0.99 * aid_random_uniform(&random), -1.3);
+        add_gaussian(&f.image, targets[i].x, targets[i].y, flux[i], sigma_psf);
+    }
+    add_noise(&f, 6.0, 1.5, 2025);
+    test_frame_psf(&f, sigma_psf);
+    static aid_psf_flux fluxes[CROWD];
+    aid_psf_fit_options options = AID_PSF_FIT_DEFAULTS;
+    options.fixed = true;
+    CHECK_OK(aid_psf_photometry(&f.frame, targets, CROWD, &options, NULL, fluxes, &err));
+    aid_aperture aperture = AID_APERTURE_CIRCLE(3.5);
+    double part = 1.0 - exp(-0.5 * 3.5 * 3.5 / (2.25 + 1.0 / 6.0));
+    for (int i = 0; i < CROWD; i++) {
+        aid_aperture_flux sum = aid_aperture_at(&f.frame, &aperture, targets[i].x, targets[i].y);
+        pulls[i] = (fluxes[i].flux - flux[i]) / fluxes[i].flux_err;
+        ratios[i] = fluxes[i].flux / flux[i];
+        sums[i] = sum.flux / part / flux[i];
+    }
+    moments pull = robust_of(pulls, CROWD), fit = robust_of(ratios, CROWD);
+    moments plain = robust_of(sums, CROWD);
+    CHECK_NEAR(pull.mean, 0.0, 0.22);
+    CHECK_NEAR(pull.scatter, 1.0, 0.2);
+    CHECK_NEAR(fit.mean, 1.0, 0.02);
+    CHECK(plain.mean > 1.1 && plain.scatter > 3.0 * fit.scatter);
+    test_frame_done(&f);
+}
+
+/* Every pixel the mean of four: rho is .5 beside, .25 at the corner. Pulls as above. */
+TEST(correlated_noise_enters_the_errors_of_all_fits)
+{
+    test_frame f;
+    star_grid(&f, SIDE, 0.0, 1.0, 0.0, places);
+    int width = f.image.width;
+    add_noise(&f, 10.0, 0.0, 12);
+    for (int y = 0; y + 1 < f.image.height; y++)
+        for (int x = 0; x + 1 < width; x++) {
+            float *p = aid_image_row(&f.image, y) + x;
+            p[0] = 0.25F * (p[0] + p[1] + p[width] + p[width + 1]);
+        }
+    aid_noise_correlation correlation = {.measured = true};
+    for (int j = -1; j <= 1; j++)
+        for (int i = -1; i <= 1; i++)
+            correlation.rho[AID_NOISE_LAG + j][AID_NOISE_LAG + i] =
+                (i ? 0.5F : 1.0F) * (j ? 0.5F : 1.0F);
+    for (int i = 0; i < 4; i++)
+        f.noise.values[i] = (float)(0.5 * sqrt(101.0));
+    f.frame.correlation = &correlation;
+    double pulls[STARS], lone[STARS], sums[STARS];
+    static aid_psf_target targets[STARS];
+    for (int i = 0; i < STARS; i++)
+        targets[i] = (aid_psf_target){places[i][0], places[i][1], NAN};
+    aid_psf_fit_options options = AID_PSF_FIT_DEFAULTS;
+    options.fixed = true;
+    CHECK_OK(aid_psf_photometry(&f.frame, targets, STARS, &options, NULL, fits, &err));
+    aid_aperture aperture = AID_APERTURE_CIRCLE(5.0);
+    for (int i = 0; i < STARS; i++) {
+        aid_psf_flux fit = aid_optimal_flux_at(&f.frame, places[i][0], places[i][1]);
+        aid_aperture_flux sum = aid_aperture_at(&f.frame, &aperture, places[i][0], places[i][1]);
+        pulls[i] = fits[i].flux / fits[i].flux_err;
+        lone[i] = fit.flux / fit.flux_err;
+        sums[i] = sum.flux / sum.flux_err;
+    }
+    CHECK_NEAR(moments_of(pulls, STARS).scatter, 1.0, 0.12);
+    CHECK_NEAR(moments_of(lone, STARS).scatter, 1.0, 0.12);
+    CHECK_NEAR(moments_of(sums, STARS).scatter, 1.0, 0.12);
+    test_frame_done(&f);
+}
+
 /* The PSF of the frame has a halo that holds 3 % of the light and that the stars do not have:
  * fluxes are 1/.97 too large by it, less what the fit gives back in the core. */
 TEST(a_psf_with_wings_that_the_stars_do_not_have_is_found_out)

@@ -408,7 +408,8 @@ static aid_status extract(aid_field *field, aid_sources *sources, aid_error *err
     AID_TRY(aid_owners_init(&found.footprints, field->image->height, &owners, err));
     detection_done(&found);
     found = (detection){0};
-    return aid_measure_sources(field, &owners, sources, err);
+    AID_TRY(aid_measure_sources(field, &owners, sources, err));
+    return field->options->classify ? aid_field_complete(field, sources, err) : AID_OK;
 }
 
 aid_status aid_extract(const aid_extraction_input *input, const aid_extraction_options *options,

@@ -70,7 +70,7 @@ typedef struct aid_extraction_options {
     double saturation; /* unit of the image before subtraction; NaN: unknown */
     double zero_point; /* NaN: unknown */
     int64_t max_sources;
-    bool classify;       /* point, extended or artefact: needs a PSF */
+    bool classify;       /* PSF fluxes, classes and morphology as well */
     bool detection_only; /* footprints, moments and isophotal fluxes alone */
 } aid_extraction_options;
 #define AID_EXTRACTION_DEFAULTS                                                                    \

@@ -60,6 +60,12 @@ enum { AID_UNSOUND = AID_MASK_BAD | AID_MASK_COSMIC_RAY | AID_MASK_NO_DATA };
 /* Sets fwhm_px and, where stars allow, psf. */
 AID_MUST_USE aid_status aid_field_measure_psf(aid_field *field, aid_error *err);
 
+/* ---- complete.c: PSF fits, classes, morphology ----------------------------------------------- */
+
+/* Fills what aid_complete_sources does. */
+AID_MUST_USE aid_status aid_field_complete(const aid_field *field, aid_sources *sources,
+                                           aid_error *err);
+
 /* ---- footprints.c: connected pixels above the threshold -------------------------------------- */
 
 /* x0..x1 inclusive of row y; `value` is the index of the values of x0. */

@@ -158,6 +158,31 @@ TEST(several_nights_make_a_light_curve_sorted_by_time)
     aid_table_done(&table);
 }
 
+/* Gaussian stars alone: whatever is bright has to be called a point, and its flux by the PSF has to
+ * be that in the aperture, scaled up. */
+TEST(a_catalogue_may_hold_psf_fluxes_classes_and_shapes)
+{
+    enter_new_folder();
+    write_sky("sci.fits", 3.4, 6000.0, 11);
+    CHECK_EQUAL(astrid("extract sci.fits -o plain.csv"), 0);
+    CHECK_EQUAL(astrid("extract sci.fits -o all.csv --measure all"), 0);
+    aid_table plain = read_csv("plain.csv"), all = read_csv("all.csv");
+    CHECK_EQUAL(plain.rows, all.rows);
+    CHECK_EQUAL(aid_table_find(&plain, "flux_psf"), -1);
+    int bright = 0, points = 0;
+    for (int64_t i = 0; i < all.rows; i++) {
+        if (strcmp(text(&all, "flags", i), "") || !(number(&all, "snr", i) > 40.0))
+            continue;
+        bright++;
+        points += !strcmp(text(&all, "class", i), "point");
+        CHECK_NEAR(number(&all, "flux_psf", i) / number(&all, "flux_auto", i), 1.0, 0.2);
+        CHECK(number(&all, "gini", i) > 0.3 && number(&all, "gini", i) < 0.8);
+    }
+    CHECK(bright > 10 && points >= bright - 2);
+    aid_table_done(&plain);
+    aid_table_done(&all);
+}
+
 TEST(what_makes_no_sense_is_refused_in_one_line_and_nothing_is_written)
 {
     enter_new_folder();

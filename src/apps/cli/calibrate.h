@@ -61,9 +61,8 @@ typedef struct calibrate_run {
     int frame_count, master_count;
     calibrate_frame *frames;
     calibrate_master *masters;
-    aid_pool *inner; /* for one frame at a time; NULL: several frames at a time, a thread each */
-    int workers;
-    aid_notes notes; /* about masters */
+    int64_t frame_bytes; /* that each frame in work needs at most */
+    aid_notes notes;     /* about masters */
     pthread_mutex_t progress_lock;
     FILE *terminal; /* NULL: none */
     int finished;
@@ -79,12 +78,14 @@ AID_MUST_USE aid_status calibrate_choose(const calibrate_run *run, const aid_fra
 /* Loads what the frame needs, and lets go of those of the folder that it does not. */
 AID_MUST_USE aid_status calibrate_load(calibrate_run *run, const calibrate_frame *frame,
                                        aid_error *err);
+int64_t calibrate_master_bytes(const calibrate_run *run); /* of those that are loaded */
 void calibrate_masters_done(calibrate_run *run);
 
 /* ---- one frame (calibrate_frame.c) ---- */
 
 /* Never fails but by being stopped: frame->failure has why it was refused. */
-AID_MUST_USE aid_status calibrate_one(calibrate_run *run, calibrate_frame *frame, aid_error *err);
+AID_MUST_USE aid_status calibrate_one(calibrate_run *run, calibrate_frame *frame, aid_pool *pool,
+                                      aid_error *err);
 
 /* ---- what the person sees (calibrate_print.c) ---- */
 

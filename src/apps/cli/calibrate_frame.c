@@ -63,11 +63,29 @@ static void note_ceiling(const aid_fits_image *file, aid_frame_facts *facts)
         facts->saturation = 32767.0 + file->bzero;
 }
 
+/* What is in work of one frame. */
+typedef struct frame_work {
+    const calibrate_run *run;
+    aid_pool *pool;
+    calibrate_frame *frame;
+    aid_notes *notes;
+    aid_fits_image file;
+    aid_frame_facts facts;
+    aid_calibrated calibrated;
+} frame_work;
+
+static void frame_work_done(frame_work *work)
+{
+    aid_fits_image_done(&work->file);
+    aid_calibrated_done(&work->calibrated);
+}
+
 /* ------------------------------------------------------------------------------- cosmic rays */
 
-static aid_status find_cosmic_rays(const calibrate_run *run, aid_calibrated *calibrated,
-                                   calibrate_frame *frame, aid_error *err)
+static aid_status find_cosmic_rays(frame_work *work, aid_error *err)
 {
+    const calibrate_run *run = work->run;
+    aid_calibrated *calibrated = &work->calibrated;
     aid_lacosmic_options options = AID_LACOSMIC_DEFAULTS;
     options.gain = calibrated->facts.gain;
     options.read_noise_e = calibrated->facts.read_noise_e;
@@ -79,9 +97,9 @@ static aid_status find_cosmic_rays(const calibrate_run *run, aid_calibrated *cal
                               .variance = &calibrated->variance,
                               .mask = &calibrated->mask};
     aid_cosmics cosmics;
-    AID_TRY(aid_find_cosmic_rays(&input, &options, run->inner, &cosmics, err));
-    frame->hits = cosmics.hits;
-    frame->hit_pixels = cosmics.pixels;
+    AID_TRY(aid_find_cosmic_rays(&input, &options, work->pool, &cosmics, err));
+    work->frame->hits = cosmics.hits;
+    work->frame->hit_pixels = cosmics.pixels;
     if (options.want_clean) {
         aid_image_done(&calibrated->image);
         calibrated->image = cosmics.clean;
@@ -137,22 +155,6 @@ static aid_status write_frame(const calibrate_run *run, const aid_fits_image *fi
 
 /* ----------------------------------------------------------------------------------- together */
 
-/* What is in work of one frame. */
-typedef struct frame_work {
-    const calibrate_run *run;
-    calibrate_frame *frame;
-    aid_notes *notes;
-    aid_fits_image file;
-    aid_frame_facts facts;
-    aid_calibrated calibrated;
-} frame_work;
-
-static void frame_work_done(frame_work *work)
-{
-    aid_fits_image_done(&work->file);
-    aid_calibrated_done(&work->calibrated);
-}
-
 static aid_status read_raw(frame_work *work, aid_error *err)
 {
     calibrate_frame *frame = work->frame;
@@ -185,7 +187,7 @@ static aid_status calibrate_pixels(frame_work *work, aid_error *err)
     options.read_noise_e = run->options->read_noise;
     options.saturation = run->options->saturation;
     options.electrons = run->options->electrons;
-    AID_TRY(aid_calibrate(&input, &options, run->inner, work->notes, &work->calibrated, err));
+    AID_TRY(aid_calibrate(&input, &options, work->pool, work->notes, &work->calibrated, err));
     aid_image_done(&work->file.image); /* the search for cosmic rays needs the memory more */
     return AID_OK;
 }
@@ -199,7 +201,7 @@ static aid_status work_through(frame_work *work, aid_error *err)
         AID_TRY(calibrate_choose(run, &work->facts, frame, err));
     AID_TRY(calibrate_pixels(work, err));
     if (run->options->cosmic_rays != COSMIC_RAYS_NONE)
-        AID_TRY(find_cosmic_rays(run, &work->calibrated, frame, err));
+        AID_TRY(find_cosmic_rays(work, err));
     AID_TRY(write_frame(run, &work->file, &work->calibrated, frame, err));
     frame->numbers = work->calibrated;
     frame->numbers.image = frame->numbers.variance = (aid_image){0};
@@ -227,7 +229,7 @@ static void show_progress(calibrate_run *run)
     pthread_mutex_unlock(&run->progress_lock);
 }
 
-aid_status calibrate_one(calibrate_run *run, calibrate_frame *frame, aid_error *err)
+aid_status calibrate_one(calibrate_run *run, calibrate_frame *frame, aid_pool *pool, aid_error *err)
 {
     AID_CLEANUP(aid_free_pointer)
     aid_notes *notes = NULL;
@@ -236,7 +238,7 @@ aid_status calibrate_one(calibrate_run *run, calibrate_frame *frame, aid_error *
     aid_status status = aid_new_array(1, sizeof *notes, "notes", &notes, &frame->failure);
     if (status == AID_OK) {
         AID_CLEANUP(frame_work_done)
-        frame_work work = {.run = run, .frame = frame, .notes = notes};
+        frame_work work = {.run = run, .pool = pool, .frame = frame, .notes = notes};
         status = work_through(&work, &frame->failure);
     }
     frame->done = status == AID_OK;

@@ -186,6 +186,15 @@ aid_status calibrate_load(calibrate_run *run, const calibrate_frame *frame, aid_
     return AID_OK;
 }
 
+int64_t calibrate_master_bytes(const calibrate_run *run)
+{
+    int64_t pixels = 0;
+    for (int i = 0; i < run->master_count; i++)
+        if (run->masters[i].loaded)
+            pixels += (int64_t)run->masters[i].facts.width * run->masters[i].facts.height;
+    return pixels * (int64_t)(2 * sizeof(float) + 1); /* image, variance, mask */
+}
+
 void calibrate_masters_done(calibrate_run *run)
 {
     for (int i = 0; i < run->master_count; i++) {

@@ -4,6 +4,7 @@
 #include "apps/cli/calibrate.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/frames.h"
+#include "apps/common/jobs.h"
 #include "core/base/memory.h"
 
 #include <math.h>
@@ -95,24 +96,22 @@ static aid_status choose_by_header(calibrate_run *run, calibrate_frame *frame, a
     return calibrate_choose(run, &facts, frame, err);
 }
 
-/* Bytes of a pixel in work: raw, image, variance and mask, and what L.A.Cosmic adds. */
-enum { BYTES_PER_PIXEL = 44 };
+/* Of a pixel in work: the raw frame as it is decoded, then image, variance and mask, to which the
+ * search for cosmic rays adds as much again. */
+enum { BYTES_PER_PIXEL = 26 };
 
-static aid_status decide_workers(calibrate_run *run, aid_error *err)
+/* By the first frame whose header can be read. Beyond the budget it is one frame at a time. */
+static void measure_frame(calibrate_run *run)
 {
-    int threads = aid_threads_of(&run->options->common);
-    aid_fits_image file;
     aid_fits_read_options options = AID_FITS_READ_DEFAULTS;
     options.headers_only = true;
-    run->workers = 1;
-    if (run->frame_count > 1 && threads > 1 &&
-        aid_fits_read(run->frames[0].path, &options, &file, NULL) == AID_OK) {
-        double bytes = (double)BYTES_PER_PIXEL * file.width * file.height;
-        double fit = floor((double)run->options->memory * 1048576.0 / AID_MAX(bytes, 1.0));
-        run->workers = (int)AID_CLAMP(fit, 1.0, (double)AID_MIN(threads, run->frame_count));
+    for (int i = 0; i < run->frame_count && run->frame_bytes == 0; i++) {
+        aid_fits_image file;
+        if (aid_fits_read(run->frames[i].path, &options, &file, NULL) != AID_OK)
+            continue;
+        run->frame_bytes = (int64_t)BYTES_PER_PIXEL * file.width * file.height;
         aid_fits_image_done(&file);
     }
-    return run->workers == 1 ? aid_pool_new(threads, &run->inner, err) : AID_OK;
 }
 
 /* Frames that share their masters, so that only those are in memory. */
@@ -122,11 +121,10 @@ typedef struct frame_group {
     calibrate_frame **frames;
 } frame_group;
 
-static aid_status calibrate_task(void *context, int64_t task, int worker, aid_error *err)
+static aid_status calibrate_job(void *context, int64_t job, aid_pool *pool, aid_error *err)
 {
-    (void)worker;
     const frame_group *group = context;
-    return calibrate_one(group->run, group->frames[task], err);
+    return calibrate_one(group->run, group->frames[job], pool, err);
 }
 
 static bool same_masters(const calibrate_frame *a, const calibrate_frame *b)
@@ -134,18 +132,25 @@ static bool same_masters(const calibrate_frame *a, const calibrate_frame *b)
     return memcmp(a->masters, b->masters, sizeof a->masters) == 0;
 }
 
-static aid_status run_group(frame_group *group, aid_pool *outer, aid_error *err)
+static aid_status run_group(frame_group *group, aid_error *err)
 {
+    calibrate_run *run = group->run;
     aid_error why = {0};
-    aid_status status = calibrate_load(group->run, group->frames[0], &why);
-    if (status == AID_OK)
-        return aid_pool_run(outer, group->count, calibrate_task, group, err);
-    for (int i = 0; i < group->count; i++) /* a master that cannot be read stops none of the rest */
-        group->frames[i]->failure = why;
-    return AID_OK;
+    if (calibrate_load(run, group->frames[0], &why) != AID_OK) {
+        for (int i = 0; i < group->count; i++) /* the others have masters of their own */
+            group->frames[i]->failure = why;
+        return AID_OK;
+    }
+    aid_job_budget budget = {.threads = aid_threads_of(&run->options->common),
+                             .memory_bytes = run->options->memory << 20,
+                             .shared_bytes = calibrate_master_bytes(run),
+                             .job_bytes = run->frame_bytes};
+    budget.memory_bytes =
+        AID_MAX(budget.memory_bytes, budget.shared_bytes + AID_MAX(budget.job_bytes, 1));
+    return aid_jobs_run(&budget, "a frame", group->count, calibrate_job, group, err);
 }
 
-static aid_status run_groups(calibrate_run *run, aid_pool *outer, aid_error *err)
+static aid_status run_groups(calibrate_run *run, aid_error *err)
 {
     AID_CLEANUP(aid_free_pointer)
     calibrate_frame **frames = NULL;
@@ -162,7 +167,7 @@ static aid_status run_groups(calibrate_run *run, aid_pool *outer, aid_error *err
                 frames[group.count++] = &run->frames[i];
             }
         if (group.count > 0)
-            AID_TRY(run_group(&group, outer, err));
+            AID_TRY(run_group(&group, err));
     }
     return AID_OK;
 }
@@ -209,11 +214,9 @@ static aid_status work(calibrate_run *run, aid_error *err)
                     if (run->masters[k].facts.type == calibrate_types[kind])
                         run->frames[i].masters[kind] = k;
     AID_TRY(aid_make_folder(run->output, err));
-    AID_TRY(decide_workers(run, err));
-    aid_pool *outer;
-    AID_TRY(aid_pool_new(run->workers, &outer, err));
-    aid_status status = run_groups(run, outer, err);
-    aid_pool_free(outer);
+    if (run->frame_count > 1)
+        measure_frame(run);
+    aid_status status = run_groups(run, err);
     if (run->terminal)
         fputs("\r\033[K", run->terminal);
     AID_TRY(status);
@@ -234,7 +237,6 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
     }
     free(run->frames);
     calibrate_masters_done(run);
-    aid_pool_free(run->inner);
     pthread_mutex_destroy(&run->progress_lock);
     free(run);
     return status;

@@ -198,24 +198,11 @@ typedef struct calibrate_job {
     double gain, read_variance, saturation, exposure_s, least_flat;
     bool electrons;
     const float *nothing;
-    float *levels; /* [workers][width] */
     aid_calibrated *result;
     tally *tallies; /* [bands] */
 } calibrate_job;
 
-static const float *levels_of_row(const calibrate_job *job, int32_t y, float *scratch)
-{
-    const aid_overscan *overscan = job->overscan;
-    if (!overscan->levels)
-        return job->nothing;
-    if (overscan->along_columns)
-        return overscan->levels;
-    for (int32_t x = 0; x < job->result->image.width; x++)
-        scratch[x] = overscan->levels[y];
-    return scratch;
-}
-
-static void calibrate_row(const calibrate_job *job, int32_t y, const float *levels)
+static void calibrate_row(const calibrate_job *job, int32_t y)
 {
     aid_calibrated *result = job->result;
     const aid_section *trim = &job->overscan->trim;
@@ -226,8 +213,9 @@ static void calibrate_row(const calibrate_job *job, int32_t y, const float *leve
     const aid_mask *mask = job->frame->mask;
     if (mask && mask->data)
         memcpy(row.mask, aid_mask_row(mask, y + trim->y0) + trim->x0, (size_t)row.count);
-    aid_row_begin(&row, aid_image_row(job->frame->image, y + trim->y0) + trim->x0, levels,
-                  (float)job->saturation);
+    const float *raw = aid_image_row(job->frame->image, y + trim->y0);
+    aid_overscan_subtract_row(job->overscan, y, raw, row.image);
+    aid_row_mark_saturated(&row, raw + trim->x0, (float)job->saturation);
     aid_master_row master;
     if (job->bias.master) {
         master = row_of(&job->bias, y, job->nothing);
@@ -262,15 +250,15 @@ AID_HOT static void count_bits(const uint8_t *restrict mask, int32_t count, tall
 
 static aid_status calibrate_band(void *context, int64_t band, int worker, aid_error *err)
 {
+    (void)worker;
     (void)err;
     const calibrate_job *job = context;
     const aid_calibrated *result = job->result;
     int32_t width = result->image.width;
-    float *scratch = job->levels + (size_t)worker * (size_t)width;
     int64_t first, last;
     aid_band_range(result->image.height, BAND, band, &first, &last);
     for (int32_t y = (int32_t)first; y < last; y++) {
-        calibrate_row(job, y, levels_of_row(job, y, scratch));
+        calibrate_row(job, y);
         count_bits(aid_mask_row(&result->mask, y), width, &job->tallies[band]);
     }
     return AID_OK;
@@ -394,18 +382,16 @@ static aid_status run_bands(calibrate_job *job, aid_pool *pool, aid_error *err)
     const aid_section *trim = &job->overscan->trim;
     int32_t width = trim->x1 - trim->x0, height = trim->y1 - trim->y0;
     int64_t bands = aid_band_count(height, BAND);
-    size_t row = (size_t)width, workers = (size_t)aid_pool_threads(pool);
     AID_CLEANUP(aid_free_pointer)
-    float *rows = NULL;
+    float *nothing = NULL;
     AID_CLEANUP(aid_free_pointer)
     tally *tallies = NULL;
     AID_TRY(aid_image_init(width, height, &result->image, err));
     AID_TRY(aid_image_init(width, height, &result->variance, err));
     AID_TRY(aid_mask_init(width, height, &result->mask, err));
-    AID_TRY(aid_new_array((workers + 1) * row, sizeof *rows, "rows", &rows, err));
+    AID_TRY(aid_new_array((size_t)width, sizeof *nothing, "a row", &nothing, err));
     AID_TRY(aid_new_array((size_t)bands, sizeof *tallies, "sums", &tallies, err));
-    job->nothing = rows;
-    job->levels = rows + row;
+    job->nothing = nothing;
     job->tallies = tallies;
     AID_TRY(aid_pool_run(pool, bands, calibrate_band, job, err));
     for (int64_t band = 0; band < bands; band++) {

@@ -12,13 +12,11 @@ static inline bool is_finite(float value)
     return fabsf(value) <= FLT_MAX;
 }
 
-AID_HOT static void begin(float *restrict image, uint8_t *restrict mask, const float *restrict raw,
-                          const float *restrict levels, float saturation, int32_t count)
+AID_HOT static void mark_saturated(uint8_t *restrict mask, const float *restrict raw,
+                                   float saturation, int32_t count)
 {
-    for (int32_t i = 0; i < count; i++) {
-        image[i] = raw[i] - levels[i];
+    for (int32_t i = 0; i < count; i++)
         mask[i] = (uint8_t)(mask[i] | (raw[i] >= saturation ? AID_MASK_SATURATED : 0));
-    }
 }
 
 AID_HOT static void noise(const float *restrict image, float *restrict variance, float per_electron,
@@ -94,10 +92,9 @@ AID_HOT static void finish(float *restrict image, float *restrict variance, uint
     }
 }
 
-void aid_row_begin(const aid_target_row *row, const float *raw, const float *levels,
-                   float saturation)
+void aid_row_mark_saturated(const aid_target_row *row, const float *raw, float saturation)
 {
-    begin(row->image, row->mask, raw, levels, saturation, row->count);
+    mark_saturated(row->mask, raw, saturation, row->count);
 }
 
 void aid_row_noise(const aid_target_row *row, float gain, float read_variance)

@@ -17,9 +17,8 @@ typedef struct aid_master_row {
     const uint8_t *mask;
 } aid_master_row;
 
-/* image = raw - level; the raw level decides about saturation. `mask` is added to. */
-void aid_row_begin(const aid_target_row *row, const float *raw, const float *levels,
-                   float saturation);
+/* The raw level decides about saturation. */
+void aid_row_mark_saturated(const aid_target_row *row, const float *raw, float saturation);
 /* variance + max(image, 0)/gain + read_variance: of the signal above overscan and bias. */
 void aid_row_noise(const aid_target_row *row, float gain, float read_variance);
 

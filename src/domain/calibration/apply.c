@@ -214,6 +214,7 @@ static void calibrate_row(const calibrate_job *job, int32_t y)
     if (mask && mask->data)
         memcpy(row.mask, aid_mask_row(mask, y + trim->y0) + trim->x0, (size_t)row.count);
     const float *raw = aid_image_row(job->frame->image, y + trim->y0);
+    memset(row.variance, 0, (size_t)row.count * sizeof *row.variance);
     aid_overscan_subtract_row(job->overscan, y, raw, row.image);
     aid_row_mark_saturated(&row, raw + trim->x0, (float)job->saturation);
     aid_master_row master;
@@ -376,6 +377,16 @@ static aid_status fit_masters(calibrate_job *job, aid_error *err)
     return fit_master(&shape, frame->flat, "flat", &job->flat, err);
 }
 
+/* Every pixel is written, so none is zeroed first. */
+static aid_status new_pixels(int32_t width, int32_t height, aid_image *ret_image, aid_error *err)
+{
+    float *data;
+    size_t pixels = (size_t)width * (size_t)height;
+    AID_TRY(aid_new_buffer(pixels, sizeof *data, "calibrated image", &data, err));
+    *ret_image = (aid_image){.data = data, .width = width, .height = height, .stride = width};
+    return AID_OK;
+}
+
 static aid_status run_bands(calibrate_job *job, aid_pool *pool, aid_error *err)
 {
     aid_calibrated *result = job->result;
@@ -386,8 +397,8 @@ static aid_status run_bands(calibrate_job *job, aid_pool *pool, aid_error *err)
     float *nothing = NULL;
     AID_CLEANUP(aid_free_pointer)
     tally *tallies = NULL;
-    AID_TRY(aid_image_init(width, height, &result->image, err));
-    AID_TRY(aid_image_init(width, height, &result->variance, err));
+    AID_TRY(new_pixels(width, height, &result->image, err));
+    AID_TRY(new_pixels(width, height, &result->variance, err));
     AID_TRY(aid_mask_init(width, height, &result->mask, err));
     AID_TRY(aid_new_array((size_t)width, sizeof *nothing, "a row", &nothing, err));
     AID_TRY(aid_new_array((size_t)bands, sizeof *tallies, "sums", &tallies, err));

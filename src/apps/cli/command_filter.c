@@ -333,6 +333,7 @@ const aid_command aid_command_filter = {
                "  round:   ellipticity <= 0.4 or missing  deep:    |flux| >= 3 * noise\n"
                "  typical: fwhm between -3 3 sigma        best:    snr >= 0.9 quantile\n"
                "  sharp:   fwhm <= 4 arcsec               field:   not cone 150.1 2.2 5 arcmin\n"
+               "  local:   peak >= 3 sigma within 60 px\n"
                "  single:  distance >= 2 px by snr        sparse:  crowding <= 5 within 20 px\n",
     .example =
         "astrid filter candidates.fits -o good.csv --min-snr 5 --reject-flags edge --rejected "

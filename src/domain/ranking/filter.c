@@ -121,6 +121,25 @@ static double value_of(const filter_job *job, const bound_rule *bound, int64_t r
     return bound->rule->absolute ? fabs(value) : value;
 }
 
+/* The rule's limits among `count` > 0 values, which are sorted and used up. */
+static void limits_among(const aid_rule *rule, double *values, int64_t count, double ret_limits[2])
+{
+    double numbers[2] = {rule->numbers[0], rule->numbers[rule->count - 1]};
+    qsort(values, (size_t)count, sizeof *values, ascending);
+    if (rule->scale == AID_SCALE_QUANTILE) {
+        for (int i = 0; i < 2; i++)
+            ret_limits[i] = quantile(values, count, numbers[i]);
+        return;
+    }
+    double median = quantile(values, count, 0.5);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = fabs(values[i] - median);
+    qsort(values, (size_t)count, sizeof *values, ascending);
+    double sigma = 1.4826 * quantile(values, count, 0.5);
+    for (int i = 0; i < 2; i++)
+        ret_limits[i] = median + numbers[i] * sigma;
+}
+
 static aid_status limits_from_field(const filter_job *job, bound_rule *bound, aid_error *err)
 {
     AID_CLEANUP(aid_free_pointer)
@@ -131,28 +150,82 @@ static aid_status limits_from_field(const filter_job *job, bound_rule *bound, ai
         values[count] = value_of(job, bound, row);
         count += isfinite(values[count]);
     }
-    if (count == 0) { /* nothing that could be compared either */
-        bound->limits[0] = bound->limits[1] = NAN;
-        return AID_OK;
+    bound->limits[0] = bound->limits[1] = NAN; /* nothing that could be compared either */
+    if (count > 0)
+        limits_among(bound->rule, values, count, bound->limits);
+    return AID_OK;
+}
+
+static aid_status neighbours_of(const filter_job *job, const bound_rule *bound,
+                                aid_neighbours *ret_neighbours, aid_error *err)
+{
+    AID_CLEANUP(aid_free_pointer)
+    double *positions = NULL;
+    int64_t rows = job->catalogue->rows;
+    AID_TRY(aid_new_array((size_t)rows, 2 * sizeof *positions, "positions", &positions, err));
+    for (int64_t row = 0; row < rows; row++) {
+        positions[row] = aid_catalogue_number(job->catalogue, bound->x, row);
+        positions[rows + row] = aid_catalogue_number(job->catalogue, bound->y, row);
     }
-    qsort(values, (size_t)count, sizeof *values, ascending);
-    if (bound->rule->scale == AID_SCALE_QUANTILE) {
-        for (int i = 0; i < 2; i++)
-            bound->limits[i] = quantile(values, count, bound->limits[i]);
-        return AID_OK;
+    return aid_neighbours_init(positions, positions + rows, rows, bound->rule->on_sky,
+                               bound->rule->distance, ret_neighbours, err);
+}
+
+/* Values of the rows around one. */
+typedef struct around {
+    const filter_job *job;
+    const bound_rule *bound;
+    double *values;
+    int64_t count;
+} around;
+
+static void take_value(void *context, int64_t row, double squared_distance)
+{
+    around *values = context;
+    (void)squared_distance;
+    values->values[values->count] = value_of(values->job, values->bound, row);
+    values->count += isfinite(values->values[values->count]);
+}
+
+/* Fewer than these say nothing about their surroundings: the whole field does then. */
+enum { LOCAL_ROWS = 5 };
+
+static aid_status local_limits(const filter_job *job, const bound_rule *bound, aid_error *err)
+{
+    AID_CLEANUP(aid_neighbours_done)
+    aid_neighbours neighbours = {0};
+    AID_CLEANUP(aid_free_pointer)
+    double *values = NULL;
+    int64_t rows = job->catalogue->rows;
+    double(*limits)[2];
+    AID_TRY(neighbours_of(job, bound, &neighbours, err));
+    AID_TRY(aid_new_array((size_t)rows + 1, sizeof *values, "filter", &values, err));
+    AID_TRY(aid_new_array((size_t)rows, sizeof *limits, "filter", &limits, err));
+    job->result.local[bound - job->bound] = limits;
+    for (int64_t row = 0; row < rows; row++)
+        aid_neighbours_add(&neighbours, row);
+    for (int64_t row = 0; row < rows; row++) {
+        around there = {job, bound, values, 0};
+        take_value(&there, row, 0.0);
+        aid_neighbours_each(&neighbours, row, take_value, &there);
+        memcpy(limits[row], bound->limits, sizeof limits[row]);
+        if (!aid_neighbours_has_position(&neighbours, row))
+            limits[row][0] = limits[row][1] = NAN;
+        else if (there.count >= LOCAL_ROWS)
+            limits_among(bound->rule, values, there.count, limits[row]);
     }
-    double median = quantile(values, count, 0.5);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = fabs(values[i] - median);
-    qsort(values, (size_t)count, sizeof *values, ascending);
-    double sigma = 1.4826 * quantile(values, count, 0.5);
-    for (int i = 0; i < 2; i++)
-        bound->limits[i] = median + bound->limits[i] * sigma;
     return AID_OK;
 }
 
 /* ----------------------------------------------------------------------------------------- binding
  */
+
+static aid_status need_positions(const filter_job *job, bound_rule *bound, bool pixels,
+                                 aid_error *err)
+{
+    AID_TRY(need_numbers(job, bound->rule, pixels ? "x" : "ra", &bound->x, err));
+    return need_numbers(job, bound->rule, pixels ? "y" : "dec", &bound->y, err);
+}
 
 static aid_status bind_comparison(const filter_job *job, bound_rule *bound, aid_error *err)
 {
@@ -164,9 +237,13 @@ static aid_status bind_comparison(const filter_job *job, bound_rule *bound, aid_
     bound->limits[1] = rule->count > 1 ? rule->numbers[1] : rule->numbers[0];
     if (rule->scale == AID_SCALE_COLUMN)
         return need_numbers(job, rule, rule->factor, &bound->factor, err);
-    if (rule->scale != AID_SCALE_PLAIN)
-        return limits_from_field(job, bound, err);
-    return convert_limits(job, bound, err);
+    if (rule->scale == AID_SCALE_PLAIN)
+        return convert_limits(job, bound, err);
+    AID_TRY(limits_from_field(job, bound, err));
+    if (!(rule->distance > 0.0))
+        return AID_OK;
+    AID_TRY(need_positions(job, bound, !rule->on_sky, err));
+    return local_limits(job, bound, err);
 }
 
 static aid_status bind_flags(const filter_job *job, bound_rule *bound, aid_error *err)
@@ -193,9 +270,7 @@ static aid_status bind(const filter_job *job, bound_rule *bound, aid_error *err)
     if (rule->kind == AID_RULE_FLAGS)
         return bind_flags(job, bound, err);
     bool distance = rule->kind == AID_RULE_CROWDING || rule->kind == AID_RULE_DISTANCE;
-    bool pixels = distance && !rule->on_sky;
-    AID_TRY(need_numbers(job, rule, pixels ? "x" : "ra", &bound->x, err));
-    AID_TRY(need_numbers(job, rule, pixels ? "y" : "dec", &bound->y, err));
+    AID_TRY(need_positions(job, bound, distance && !rule->on_sky, err));
     if (rule->kind == AID_RULE_POLYGON)
         (void)aid_polygon_init(rule->numbers, rule->count / 2, &bound->polygon);
     return AID_OK;
@@ -233,7 +308,9 @@ static bool passes_comparison(const filter_job *job, const bound_rule *bound, in
         const char *text = aid_catalogue_text(job->catalogue, bound->column, row);
         return text ? !strcmp(text, rule->words) == (rule->compare == AID_EQUAL) : rule->or_missing;
     }
-    double value = value_of(job, bound, row), limits[2] = {bound->limits[0], bound->limits[1]};
+    double value = value_of(job, bound, row), limits[2];
+    double(*local)[2] = job->result.local[bound - job->bound];
+    memcpy(limits, local ? local[row] : bound->limits, sizeof limits);
     if (bound->factor >= 0)
         for (int i = 0; i < 2; i++)
             limits[i] *= aid_catalogue_number(job->catalogue, bound->factor, row);
@@ -285,21 +362,6 @@ static bool passes(const filter_job *job, const bound_rule *bound, int64_t row)
 
 /* -------------------------------------------------------------------------------------- neighbours
  */
-
-static aid_status neighbours_of(const filter_job *job, const bound_rule *bound,
-                                aid_neighbours *ret_neighbours, aid_error *err)
-{
-    AID_CLEANUP(aid_free_pointer)
-    double *positions = NULL;
-    int64_t rows = job->catalogue->rows;
-    AID_TRY(aid_new_array((size_t)rows, 2 * sizeof *positions, "positions", &positions, err));
-    for (int64_t row = 0; row < rows; row++) {
-        positions[row] = aid_catalogue_number(job->catalogue, bound->x, row);
-        positions[rows + row] = aid_catalogue_number(job->catalogue, bound->y, row);
-    }
-    return aid_neighbours_init(positions, positions + rows, rows, bound->rule->on_sky,
-                               bound->rule->distance, ret_neighbours, err);
-}
 
 static aid_status apply_crowding(filter_job *job, int index, aid_error *err)
 {
@@ -459,6 +521,7 @@ static aid_status allocate(filter_job *job, aid_error *err)
     AID_TRY(aid_new_array(rows, sizeof *result->broken, "filter", &result->broken, err));
     AID_TRY(aid_new_array(rows, sizeof *result->instead, "filter", &result->instead, err));
     AID_TRY(aid_new_array(rules, sizeof *result->limits, "filter", &result->limits, err));
+    AID_TRY(aid_new_array(rules, sizeof *result->local, "filter", &result->local, err));
     AID_TRY(aid_new_array(rules, sizeof *result->rejected, "filter", &result->rejected, err));
     AID_TRY(aid_new_array(rules, sizeof *result->alone, "filter", &result->alone, err));
     for (size_t row = 0; row < rows; row++)
@@ -472,7 +535,7 @@ aid_status aid_filter(const aid_catalogue *catalogue, const aid_rules *rules, ai
     filter_job job = {.catalogue = catalogue,
                       .rules = rules,
                       .notes = notes,
-                      .result = {.rows = catalogue->rows}};
+                      .result = {.rows = catalogue->rows, .rules = rules->count}};
     aid_status status = allocate(&job, err);
     if (status == AID_OK)
         status = run(&job, err);
@@ -489,6 +552,9 @@ void aid_filter_result_done(aid_filter_result *result)
     free(result->broken);
     free(result->instead);
     free(result->limits);
+    for (int i = 0; result->local && i < result->rules; i++)
+        free(result->local[i]);
+    free(result->local);
     free(result->rejected);
     free(result->alone);
     *result = (aid_filter_result){0};
@@ -547,7 +613,10 @@ void aid_filter_reason(const aid_catalogue *catalogue, const aid_rules *rules,
     char id[80];
     switch (rule->kind) {
     case AID_RULE_COMPARE:
-        comparison_reason(catalogue, rule, result->limits[rule_index], row, ret_text, size);
+        comparison_reason(catalogue, rule,
+                          result->local[rule_index] ? result->local[rule_index][row]
+                                                    : result->limits[rule_index],
+                          row, ret_text, size);
         return;
     case AID_RULE_FLAGS: {
         const char *flags =

@@ -53,7 +53,8 @@ typedef struct aid_rule {
     bool or_missing;           /* null passes, which else breaks the rule */
     int count;
     double numbers[2 * AID_POLYGON_VERTICES];
-    double distance; /* px, or degrees where `on_sky` */
+    double distance; /* px, or degrees where `on_sky`; of COMPARE: quantiles and sigmas are those of
+                      * the rows that near; 0: of all rows */
     bool on_sky;
 } aid_rule;
 
@@ -72,9 +73,11 @@ AID_MUST_USE aid_status aid_rules_parse(aid_rules *rules, const char *path, cons
 
 typedef struct aid_filter_result {
     int64_t rows, kept;
+    int rules;
     uint64_t *broken;    /* [rows]: bit i: rule i; 0: kept */
     int64_t *instead;    /* [rows]: the row that stays in place of this one; -1: none */
     double (*limits)[2]; /* [rules]: of COMPARE, with quantiles and sigmas worked out */
+    double (**local)[2]; /* [rules]: of each row, where they are not the same for all; else NULL */
     int64_t *rejected;   /* [rules]: rows that break it */
     int64_t *alone;      /* [rules]: rows that break no other */
 } aid_filter_result;

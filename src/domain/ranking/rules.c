@@ -150,6 +150,17 @@ static aid_status take_distance(rule_words *words, aid_rule *rule, aid_error *er
 /* ---------------------------------------------------------------------------------- kinds of rules
  */
 
+/* "... sigma within 60 px": of the rows around. */
+static aid_status parse_within(rule_words *words, aid_rule *rule, aid_error *err)
+{
+    if (!take(words, "within"))
+        return AID_OK;
+    AID_TRY(take_distance(words, rule, err));
+    if (!(rule->distance > 0.0))
+        AID_FAIL(err, AID_ERR_INVALID, "%s: a distance of 0", words->where);
+    return AID_OK;
+}
+
 /* "snr >= 5", "|flux| > 3 * noise", "fwhm <= 4 arcsec", "peak >= 0.9 quantile" */
 static aid_status parse_scale(rule_words *words, aid_rule *rule, aid_error *err)
 {
@@ -163,11 +174,11 @@ static aid_status parse_scale(rule_words *words, aid_rule *rule, aid_error *err)
             if (!(rule->numbers[i] >= 0.0 && rule->numbers[i] <= 1.0))
                 AID_FAIL(err, AID_ERR_INVALID, "%s: a quantile of %g is not between 0 and 1",
                          words->where, rule->numbers[i]);
-        return AID_OK;
+        return parse_within(words, rule, err);
     }
     if (take(words, "sigma")) {
         rule->scale = AID_SCALE_SIGMA;
-        return AID_OK;
+        return parse_within(words, rule, err);
     }
     if (isalpha((unsigned char)*peek(words)) && strcmp(peek(words), "or") != 0)
         return take_name(words, "a unit", rule->unit, err);

@@ -143,6 +143,42 @@ TEST(regions_of_the_sky_know_no_seam_at_right_ascension_0)
     keeps("not polygon 359 -1 1 -1 1 1 359 1", "345");
 }
 
+/* Two groups of five, 1000 px apart, one ten times as bright: 2 sigma above the median of each is
+ * another limit than of all. Medians 3 and 30, absolute deviations 1 and 10. */
+TEST(limits_may_follow_the_surroundings_of_each_row)
+{
+    static const double at[] = {0, 1, 2, 3, 4, 1000, 1001, 1002, 1003, 1004, 5000, NAN};
+    static const double peak[] = {1, 2, 3, 4, 9, 10, 20, 30, 40, 90, 8, 8};
+    const aid_catalogue_column items[] = {{.name = "x", .doubles = at},
+                                          {.name = "y", .doubles = at},
+                                          {.name = "peak", .doubles = peak}};
+    const aid_catalogue of = {"groups", 12, 3, items};
+    aid_filter_result result;
+    one_rule("peak >= 2 sigma within 20 px");
+    CHECK_OK(aid_filter(&of, &rules, NULL, &result, &err));
+    bool kept[12];
+    double limits[2] = {result.local[0][0][0], result.local[0][7][0]};
+    double alone = result.local[0][10][0], everywhere = result.limits[0][0];
+    for (int i = 0; i < 12; i++)
+        kept[i] = !result.broken[i];
+    char reason[256];
+    aid_filter_reason(&of, &rules, &result, 8, 0, reason, sizeof reason);
+    aid_filter_result_done(&result);
+    CHECK_NEAR(limits[0], 3.0 + 2.0 * 1.4826, 1e-12);
+    CHECK_NEAR(limits[1], 30.0 + 2.0 * 14.826, 1e-12);
+    CHECK(alone == everywhere); /* row 10 has no neighbours */
+    for (int i = 0; i < 12; i++)
+        CHECK_EQUAL(kept[i], i == 4 || i == 9);
+    CHECK_TEXT(reason, "peak is 40, not >= 59.652 (peak >= 2 sigma within 20 px)");
+    one_rule("peak >= 0.9 quantile within 20 px or missing");
+    CHECK_OK(aid_filter(&of, &rules, NULL, &result, &err));
+    int64_t count = result.kept;
+    bool last = !result.broken[11];
+    aid_filter_result_done(&result);
+    CHECK(last); /* without a position */
+    CHECK_EQUAL(count, 3);
+}
+
 /* ----------------------------------------------------------------------------------- explanations
  */
 
@@ -415,6 +451,9 @@ TEST(rules_that_are_none_are_refused_and_leave_the_others_alone)
         {"distance >= 0 px", "a distance of 0"},
         {"distance >= -1 px", "is not between"},
         {"distance > 2 px", "`>` where >= must be"},
+        {"snr >= 3 sigma within", "is no number where a distance must be"},
+        {"snr >= 3 sigma within 0 px", "a distance of 0"},
+        {"snr >= 3 within 5 px", "too much"},
         {"crowding <= 3 px", "`px` where `within` must be"},
     };
     one_rule("snr >= 5");

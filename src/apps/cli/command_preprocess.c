@@ -203,6 +203,7 @@ static aid_status every_step(night_state *night, aid_error *err)
     AID_TRY(night_open_output(night, err));
     AID_TRY(night_make_masters(night, err));
     AID_TRY(night_process_frames(night, err));
+    AID_TRY(night_rate_frames(night, err));
     AID_TRY(night_align_frames(night, err));
     AID_TRY(night_stack_groups(night, err));
     AID_TRY(write_results(night, err));

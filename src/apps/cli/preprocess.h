@@ -10,7 +10,7 @@
 #include "apps/common/output_folder.h"
 #include "domain/calibration/calibration.h"
 #include "domain/calibration/choose.h"
-#include "domain/quality/quality.h"
+#include "domain/quality/series.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -53,6 +53,7 @@ typedef struct night_file {
     aid_frame_facts facts;
     night_failure failure; /* why it is not used */
     bool unreadable;       /* it is no sound FITS image */
+    char *notes;           /* on its header, a line each; NULL: none */
 } night_file;
 
 /* Frames that make one master. */
@@ -96,6 +97,9 @@ typedef struct night_frame {
     bool done, calibrated, cleaned, assessed;
     int64_t cosmic_ray_hits, cosmic_ray_pixels;
     aid_quality quality;
+    double own_score;    /* before it was held against the others */
+    bool rated_by_group; /* its score is by the best of its instrument and filter */
+    unsigned outlier;    /* 1 << aid_quality_metric: off the trend of the night */
     char quality_failure[NIGHT_REASON];
     char *notes; /* a line each; NULL: none */
     night_alignment alignment;
@@ -133,7 +137,8 @@ typedef struct night_state {
     night_set *sets;
     night_frame *frames;
     night_group *groups;
-    aid_notes notes; /* on headers */
+    aid_quality_series series;
+    aid_notes notes;
     double begun_s;
     /* progress */
     pthread_mutex_t progress_lock;
@@ -175,6 +180,8 @@ AID_MUST_USE aid_status night_make_masters(night_state *night, aid_error *err);
 AID_MUST_USE aid_status night_read_master(const night_state *night, int set, aid_frame_type type,
                                           aid_master *ret_master, aid_error *err);
 AID_MUST_USE aid_status night_process_frames(night_state *night, aid_error *err);
+/* Scores of the frames as a series, and what changed in the course of the night. */
+AID_MUST_USE aid_status night_rate_frames(night_state *night, aid_error *err);
 AID_MUST_USE aid_status night_align_frames(night_state *night, aid_error *err);
 
 /* The deep image of each group, where `stack` is among the stages. */
@@ -213,6 +220,8 @@ AID_MUST_USE aid_status night_put_number(aid_header *header, const char *keyword
 AID_MUST_USE aid_status night_put_lines(aid_header *header, const char *stem, const char *lines,
                                         aid_error *err);
 /* The same back, NULL: none; release with free(). */
+/* The remarks of a stage as such lines, NULL: none; release with free(). */
+char *night_note_lines(const aid_notes *notes);
 char *night_take_lines(const aid_header *header, const char *stem);
 AID_MUST_USE aid_status night_put_program(const night_state *night, const char *id,
                                           aid_header *header, aid_error *err);

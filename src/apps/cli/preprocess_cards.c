@@ -54,6 +54,22 @@ aid_status night_put_lines(aid_header *header, const char *stem, const char *lin
     return AID_OK;
 }
 
+char *night_note_lines(const aid_notes *notes)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = notes->count > 0 ? open_memstream(&text, &size) : NULL;
+    if (!stream)
+        return NULL;
+    for (int i = 0; i < notes->count; i++)
+        fprintf(stream, "%s\n", notes->items[i].text);
+    if (fclose(stream)) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
 char *night_take_lines(const aid_header *header, const char *stem)
 {
     char *text = NULL;

@@ -482,14 +482,17 @@ aid_status night_hash_end(night_hash *hash, char ret_id[65], aid_error *err)
 
 void night_done(night_state *night)
 {
-    for (int i = 0; i < night->file_count; i++)
+    for (int i = 0; i < night->file_count; i++) {
         free(night->files[i].path);
+        free(night->files[i].notes);
+    }
     for (int i = 0; i < night->set_count; i++) {
         free(night->sets[i].files);
         free(night->sets[i].left_out);
     }
     for (int i = 0; i < night->frame_count; i++)
         free(night->frames[i].notes);
+    aid_quality_series_done(&night->series);
     free(night->files);
     free(night->sets);
     free(night->frames);

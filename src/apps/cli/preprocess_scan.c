@@ -193,30 +193,29 @@ static aid_status read_header(const night_state *night, night_file *file, aid_no
     return status;
 }
 
-typedef struct header_job {
-    night_state *night;
-    aid_notes *notes; /* one for each file */
-} header_job;
-
 /* A file that cannot be used is no reason to leave the others. */
 static aid_status read_one(void *context, int64_t task, int worker, aid_error *err)
 {
     (void)worker;
-    header_job *job = context;
+    night_state *night = context;
+    AID_CLEANUP(aid_free_pointer)
+    aid_notes *notes = NULL;
+    AID_TRY(aid_new_array(1, sizeof *notes, "notes", &notes, err));
     if (aid_stop_requested())
         AID_FAIL(err, AID_ERR_CANCELLED, "stopped by a signal while headers were read");
-    night_file *file = &job->night->files[task];
+    night_file *file = &night->files[task];
     aid_error why = {0};
-    aid_status status = read_header(job->night, file, job->notes ? &job->notes[task] : NULL, &why);
+    aid_status status = read_header(night, file, notes, &why);
+    file->notes = night_note_lines(notes);
     if (status == AID_ERR_NOMEM || status == AID_ERR_CANCELLED) {
         *err = why;
         return status;
     }
     if (status != AID_OK) {
-        night_fail(job->night, &file->failure, &why);
+        night_fail(night, &file->failure, &why);
         aid_log(AID_WARN, "preprocess.file.refused", "file=%s reason=%s", file->path, why.message);
     }
-    night_progress_step(job->night, file->path);
+    night_progress_step(night, file->path);
     return AID_OK;
 }
 
@@ -245,8 +244,7 @@ aid_status night_scan(night_state *night, aid_error *err)
                  night->ignored);
     qsort(night->files, (size_t)night->file_count, sizeof *night->files, by_path);
     night_progress_begin(night, night->file_count);
-    header_job headers = {.night = night};
-    aid_status status = aid_pool_run(night->pool, night->file_count, read_one, &headers, err);
+    aid_status status = aid_pool_run(night->pool, night->file_count, read_one, night, err);
     night_progress_end(night);
     AID_TRY(status);
     refuse_copies(night);

@@ -84,6 +84,12 @@ static void put_program(aid_json_writer *json, const night_state *night)
     aid_json_end_object(json);
 }
 
+static void put_lines_if_any(aid_json_writer *json, const char *key, const char *lines)
+{
+    if (lines && *lines)
+        put_lines(json, key, lines);
+}
+
 static void put_facts(aid_json_writer *json, const aid_frame_facts *facts)
 {
     put_text(json, "instrument", facts->instrument);
@@ -151,7 +157,14 @@ static void put_quality(aid_json_writer *json, const night_frame *frame)
             put_number(json, field->json, *(const double *)(const void *)member);
     }
     put_number(json, "alignment_accuracy_px", frame->alignment.rms_px);
+    put_number(json, "score_by_itself", frame->own_score);
+    put_bool(json, "rated_by_group", frame->rated_by_group);
     put_text(json, "class", aid_quality_class_name(frame->quality.class));
+    begin_list(json, "off_the_trend");
+    for (int metric = 0; metric < AID_QUALITY_METRICS; metric++)
+        if (frame->outlier >> metric & 1U)
+            aid_json_text(json, aid_quality_metric_name((aid_quality_metric)metric));
+    aid_json_end_array(json);
     aid_quality_flags_text(frame->quality.flags, flags);
     begin_list(json, "quality_flags");
     for (char *rest = NULL, *flag = strtok_r(flags, "|", &rest); flag;
@@ -218,6 +231,7 @@ static void put_frame(aid_json_writer *json, const night_state *night, const nig
     put_text(json, "observation_id", file->sha256);
     put_text(json, "raw_file", file->path);
     put_text(json, "object", file->facts.object);
+    put_lines_if_any(json, "header_notes", file->notes);
     put_facts(json, &file->facts);
     put_number(json, "mid_mjd_utc", file->facts.epoch.known ? file->facts.epoch.mid_mjd_utc : NAN);
     put_text(json, "group", night->groups[frame->group].name);
@@ -262,6 +276,29 @@ static void put_group(aid_json_writer *json, const night_state *night, int numbe
     aid_json_end_object(json);
 }
 
+static void put_trends(aid_json_writer *json, const aid_quality_group *group)
+{
+    aid_json_begin_object(json);
+    put_text(json, "instrument", group->instrument);
+    put_text(json, "filter", group->filter);
+    put_integer(json, "frames", group->frames);
+    put_text(json, "slopes", group->per_night ? "per night" : "per hour");
+    for (int metric = 0; metric < AID_QUALITY_METRICS; metric++) {
+        const aid_quality_trend *trend = &group->trends[metric];
+        if (trend->frames == 0)
+            continue;
+        begin(json, aid_quality_metric_name((aid_quality_metric)metric));
+        put_integer(json, "frames", trend->frames);
+        put_number(json, "median", trend->median);
+        put_number(json, "scatter", trend->scatter);
+        put_number(json, "slope", trend->slope);
+        put_number(json, "slope_error", trend->slope_error);
+        put_integer(json, "outliers", trend->outliers);
+        aid_json_end_object(json);
+    }
+    aid_json_end_object(json);
+}
+
 static void put_counts(aid_json_writer *json, const night_state *night)
 {
     int refused = 0, done = 0, failed = 0;
@@ -299,6 +336,10 @@ static void put_summary(aid_json_writer *json, const night_state *night)
     begin_list(json, "groups");
     for (int i = 0; i < night->group_count; i++)
         put_group(json, night, i);
+    aid_json_end_array(json);
+    begin_list(json, "trends");
+    for (int i = 0; i < night->series.group_count; i++)
+        put_trends(json, &night->series.groups[i]);
     aid_json_end_array(json);
     begin_list(json, "not_used");
     for (int i = 0; i < night->file_count; i++)

@@ -89,6 +89,10 @@ TEST(a_night_becomes_masters_frames_and_a_common_grid)
     /* 3.6 px at the best, up to 15 % worse, and the pixel adds a little */
     CHECK(number_of(quality, "fwhm_px") > 3.4 && number_of(quality, "fwhm_px") < 4.6);
     CHECK(number_of(quality, "overall_quality_score") > 0.0);
+    CHECK(json_is_true(json_object_get(quality, "rated_by_group")));
+    const json_t *trends = json_array_get(json_object_get(night, "trends"), 0);
+    CHECK_EQUAL(number_of(trends, "frames"), 3);
+    CHECK(number_of(json_object_get(trends, "seeing"), "median") > 1.5); /* arcsec: 3.6 px of 0.5 */
     json_decref(night);
 }
 
@@ -277,7 +281,7 @@ TEST(headers_that_lie_and_shapes_that_differ_spoil_nothing_else)
     make_night();
     must_run("preprocess night/raw -o good");
     write_raw("night/raw/bias_small.fits", "BIAS", "0", 100);
-    write_raw("night/raw/lone.fits", "OBJECT", "30", 300);
+    write_raw("night/raw/lone.fits", "OBJECT", "30,5", 300);
     int exit_code = astrid("preprocess night/raw -o out");
     CHECK_EQUAL(exit_code, 0);
     json_t *night = load("out/night.json");
@@ -285,6 +289,8 @@ TEST(headers_that_lie_and_shapes_that_differ_spoil_nothing_else)
     const json_t *bias = json_object_get(json_object_get(lone, "calibration_metadata"), "bias");
     CHECK(json_is_null(json_object_get(bias, "file")));
     CHECK(strstr(text_of(bias, "reason"), "none fits"));
+    CHECK_NEAR(number_of(lone, "exposure_s"), 30.5, 1e-9); /* written 30,5 */
+    CHECK(json_array_size(json_object_get(lone, "header_notes")) > 0);
     json_decref(night);
     same_file("good/frames/science_1.fits", "out/frames/science_1.fits");
 }

@@ -6,9 +6,11 @@
 #include "domain/quality/series_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     MAX_FIELDS = 12,    /* of one group; frames of others stay without transparency */
+    MAX_ANCHORS = 40,   /* brightest stars of a pattern: the search for none takes their cube */
     LEAST_SHARED = 5,   /* stars */
     MATCH_RADIUS_PX = 3 /* after the fit of the pattern */
 };
@@ -24,7 +26,7 @@ static aid_status anchors_of(const aid_quality_frame *frame, aid_anchors *ret_an
     double fwhm = frame->quality.fwhm_px > 0.0 ? frame->quality.fwhm_px : 3.0;
     AID_TRY(aid_new_array((size_t)frame->star_count + 1, sizeof *anchors.items, "star list",
                           &anchors.items, err));
-    for (int i = 0; i < frame->star_count; i++) {
+    for (int i = 0; i < frame->star_count && anchors.count < MAX_ANCHORS; i++) {
         const aid_star *star = &frame->stars[i];
         if (star->flags & AID_STAR_SATURATED || !(star->flux > 0.0) || !isfinite(star->flux) ||
             !isfinite(star->x) || !isfinite(star->y))
@@ -72,6 +74,13 @@ static aid_status flux_ratio(const aid_quality_frame *frame, const aid_quality_f
     return AID_OK;
 }
 
+/* Frames of targets that have different names are not held against each other. */
+static bool may_share_field(const aid_quality_frame *a, const aid_quality_frame *b)
+{
+    return a->star_count >= LEAST_SHARED && b->star_count >= LEAST_SHARED &&
+           (!*a->object || !*b->object || !strcmp(a->object, b->object));
+}
+
 /* NaN where the frame does not show the reference's field. */
 static aid_status compare(const aid_quality_frame *frame, const aid_quality_frame *reference,
                           const aid_anchors *reference_anchors, double *ret_ratio, aid_error *err)
@@ -79,7 +88,7 @@ static aid_status compare(const aid_quality_frame *frame, const aid_quality_fram
     AID_CLEANUP(aid_anchors_done)
     aid_anchors anchors = {0};
     *ret_ratio = NAN;
-    if (frame->star_count < LEAST_SHARED || reference->star_count < LEAST_SHARED)
+    if (!may_share_field(frame, reference))
         return AID_OK;
     AID_TRY(anchors_of(frame, &anchors, err));
     aid_pattern_options options = {.predicted = NULL};

@@ -246,8 +246,10 @@ static aid_status fill(aid_master *master, aid_fits_image *file, const char *pat
     master->above_overscan = oversub && oversub[0] == 'T';
     snprintf(master->id, sizeof master->id, "%s", id ? id : "");
     AID_TRY(make_ours(master, header, path, notes, err));
-    master->level = number_or(header, "LEVEL", master->level);
-    master->noise = number_or(header, "NOISE", master->noise);
+    if (master->id[0]) { /* of others, these words may mean anything */
+        master->level = number_or(header, "LEVEL", master->level);
+        master->noise = number_or(header, "NOISE", master->noise);
+    }
     return AID_OK;
 }
 

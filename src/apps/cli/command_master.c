@@ -141,9 +141,12 @@ static aid_status combine(master_state *state, aid_error *err)
     AID_TRY(aid_make_master(&rows, state->frames, &state->making, state->pool, &state->notes,
                             &state->master, err));
     double valid_days = state->options->valid_days;
-    if (isfinite(valid_days) && state->master.facts.epoch.known)
-        state->master.facts.valid_until_mjd_utc =
-            state->master.facts.epoch.mid_mjd_utc + valid_days;
+    aid_frame_facts *facts = &state->master.facts;
+    if (isfinite(valid_days) && facts->epoch.known)
+        facts->valid_until_mjd_utc = facts->epoch.mid_mjd_utc + valid_days;
+    else if (isfinite(valid_days))
+        aid_note_add(&state->notes, "masters",
+                     "the frames tell no date: --valid-days has no day to count from");
     return measure_gain(state, &rows, err);
 }
 

@@ -379,6 +379,25 @@ static aid_status set_facts(aid_making *making, aid_error *err)
     return AID_OK;
 }
 
+/* Dark current doubles about every 6 K. */
+static void note_temperatures(const aid_making *making)
+{
+    const aid_calibrated_rows *rows = &making->calibrated;
+    double coldest = INFINITY, warmest = -INFINITY, allowed = 1.5;
+    for (int k = 0; k < rows->count; k++) {
+        double temperature = making->frames[rows->indices[k]].facts.temperature_c;
+        if (!isfinite(temperature))
+            continue;
+        coldest = AID_MIN(coldest, temperature);
+        warmest = AID_MAX(warmest, temperature);
+    }
+    if (making->options->type == AID_TYPE_DARK && warmest - coldest > allowed)
+        aid_note_add(making->notes, AID_MASTERS_STAGE,
+                     "the darks' detector was between %g and %g deg C: their current is that of "
+                     "no one temperature",
+                     coldest, warmest);
+}
+
 /* Types that the headers tell otherwise are a remark: who made the list knows better. */
 static void note_types(const aid_making *making)
 {
@@ -412,6 +431,7 @@ static aid_status make(aid_making *making, int *indices, aid_error *err)
     AID_TRY(check_shape(making, making->calibrated.bias, "bias", err));
     AID_TRY(check_shape(making, making->calibrated.dark, "dark", err));
     note_types(making);
+    note_temperatures(making);
     if (options->type == AID_TYPE_FLAT)
         AID_TRY(make_flat(making, err));
     else if (options->type == AID_TYPE_DARK)

@@ -357,6 +357,25 @@ TEST(frames_whose_headers_say_otherwise_are_used_with_a_note)
     night_done(&biases);
 }
 
+TEST(darks_of_different_temperatures_are_remarked_upon)
+{
+    aid_master bias = some_bias(3);
+    night darks = {0};
+    for (int k = 0; k < 3; k++) {
+        add_frame(&darks, 0.0, 20.0);
+        darks.facts[k].temperature_c = -10.0 + 2.0 * k;
+    }
+    aid_master_options options = options_of(AID_TYPE_DARK);
+    options.bias = &bias;
+    aid_master master = made(&darks, &options);
+    CHECK_EQUAL(notes.count, 1);
+    CHECK(strstr(notes.items[0].text, "between -10 and -6 deg C") != NULL);
+    CHECK_NEAR(master.facts.temperature_c, -8.0, 1e-9);
+    aid_master_done(&master);
+    aid_master_done(&bias);
+    night_done(&darks);
+}
+
 TEST(what_cannot_be_a_master_is_refused_and_the_result_left_alone)
 {
     aid_master bias = some_bias(3), master, before;

@@ -124,6 +124,56 @@ static void smooth_lines(double *level, int32_t count, double line_variance, dou
         level[i] = scratch[i];
 }
 
+/* ---------------------------------------------------------------------------- do stripes agree?
+ */
+
+enum { LINE_SAMPLE = 256 /* pixels of the image that tell the level of a line of it */ };
+
+/* The level of the image in that line, NaN where there is none; its gradients and sources do not
+ * matter, for neighbouring lines share them. */
+static double image_level(const lines *job, const aid_section *trim, int32_t line)
+{
+    float values[LINE_SAMPLE];
+    int32_t at = line + (job->columns ? job->section.x0 : job->section.y0), n = 0;
+    int32_t begin = job->columns ? trim->y0 : trim->x0, end = job->columns ? trim->y1 : trim->x1;
+    if (at < (job->columns ? trim->x0 : trim->y0) || at >= (job->columns ? trim->x1 : trim->y1))
+        return NAN;
+    int32_t step = AID_MAX((end - begin + LINE_SAMPLE - 1) / LINE_SAMPLE, 1);
+    for (int32_t k = begin + step / 2; k < end && n < LINE_SAMPLE; k += step)
+        values[n++] =
+            job->columns ? aid_image_row(job->raw, k)[at] : aid_image_row(job->raw, at)[k];
+    return aid_clipped_stats(values, n, clip_kappa).mean;
+}
+
+/* How much of a stripe of the overscan is in the image: the slope of the image's steps from line to
+ * line against the overscan's, which counts their noise in; 0 where that is not beyond doubt. */
+static double share_of_stripes(const double *overscan, const double *image, int32_t count,
+                               double *scratch)
+{
+    const double least_significance = 4.0;
+    for (int32_t i = 0; i + 1 < count; i++)
+        scratch[i] = image[i + 1] - image[i];
+    aid_robust steps = aid_robust_in_place_f64(scratch, count - 1);
+    double products = 0.0, squares = 0.0, own = 0.0;
+    int32_t used = 0;
+    for (int32_t i = 0; i + 1 < count; i++) {
+        double x = overscan[i + 1] - overscan[i], y = image[i + 1] - image[i];
+        if (!(fabs(y - steps.median) <= 5.0 * steps.sigma))
+            continue;
+        products += x * y;
+        squares += x * x;
+        own += y * y;
+        used++;
+    }
+    if (used < 16 || !(squares > 0.0))
+        return 0.0;
+    double slope = products / squares;
+    double left = AID_MAX(own - slope * products, 0.0) / (double)used;
+    /* Steps that follow each other share a line: they are worth a third less. */
+    double error = sqrt(1.5 * left / squares);
+    return slope > least_significance * error ? AID_MIN(slope, 1.0) : 0.0;
+}
+
 /* ------------------------------------------------------------------------------------ the frame */
 
 /* Lines of the trimmed frame from those of the overscan, which may begin and end elsewhere. */
@@ -142,6 +192,26 @@ static aid_status put_levels(const lines *job, aid_overscan *overscan, aid_error
     return AID_OK;
 }
 
+/* Levels of lines as they are to be subtracted: smooth, and with so much of their stripes as the
+ * image has. job->level has room for four times as many. */
+static void follow_lines(lines *job, const aid_section *trim, double pixel_variance)
+{
+    int32_t count = job->count;
+    double *level = job->level, *smooth = level + count, *image = level + 2 * (int64_t)count,
+           *scratch = level + 3 * (int64_t)count;
+    double variance = scatter_of_lines(level, count, pixel_variance, scratch);
+    if (!(variance > 0.0))
+        return;
+    for (int32_t i = 0; i < count; i++) {
+        smooth[i] = level[i];
+        image[i] = image_level(job, trim, i);
+    }
+    smooth_lines(smooth, count, variance, scratch);
+    double share = share_of_stripes(level, image, count, scratch);
+    for (int32_t i = 0; i < count; i++)
+        level[i] = smooth[i] + share * (level[i] - smooth[i]);
+}
+
 static aid_status measure(lines *job, aid_overscan_method method, const char *name,
                           aid_overscan *overscan, aid_error *err)
 {
@@ -150,10 +220,7 @@ static aid_status measure(lines *job, aid_overscan_method method, const char *na
         AID_FAIL(err, AID_ERR_INVALID, "%s: the overscan has no finite pixels", name);
     double line_variance = overscan->noise * overscan->noise / (double)job->across;
     if (method == AID_OVERSCAN_ROW) {
-        double *scratch = job->level + job->count;
-        line_variance = scatter_of_lines(job->level, job->count, line_variance, scratch);
-        if (line_variance > 0.0)
-            smooth_lines(job->level, job->count, line_variance, scratch);
+        follow_lines(job, &overscan->trim, line_variance);
     } else {
         double middle = aid_median_in_place_f64(job->level, job->count), sum = 0.0;
         int32_t kept = 0; /* lines near the median: a mean of them is finer than whole numbers */
@@ -200,7 +267,7 @@ aid_status aid_overscan_measure(const aid_image *raw, const aid_frame_facts *fac
     AID_CLEANUP(aid_free_pointer)
     void *level = NULL;
     AID_TRY(aid_new_array((size_t)job.across, sizeof(float), "overscan", &line, err));
-    AID_TRY(aid_new_array(2 * (size_t)job.count, sizeof(double), "overscan", &level, err));
+    AID_TRY(aid_new_array(4 * (size_t)job.count, sizeof(double), "overscan", &level, err));
     job.line = line;
     job.level = level;
     AID_TRY(measure(&job, method, facts->name, &result, err));

@@ -82,6 +82,33 @@ TEST(stripes_of_the_overscan_alone_are_not_printed_on_the_image)
     aid_overscan_done(&overscan);
 }
 
+/* Stripes of 3 ADU in all of the row: 32 pixels tell them to 0.88, which is what is left of them.
+ * Without them the rows' means would scatter by 5/sqrt(64) = 0.63. */
+TEST(stripes_that_the_image_has_as_well_are_taken_off_it)
+{
+    AID_CLEANUP(aid_image_done)
+    aid_image raw = frame_of(10.0, 5.0, 0.0);
+    AID_CLEANUP(aid_image_done)
+    aid_image trimmed = {0};
+    aid_random random = aid_random_seeded(4, 4);
+    for (int32_t y = 0; y < HEIGHT; y++) {
+        float stripe = (float)(3.0 * aid_random_normal(&random));
+        for (int32_t x = 0; x < WIDTH; x++)
+            aid_image_row(&raw, y)[x] += stripe;
+    }
+    aid_overscan overscan = measured(&raw, AID_OVERSCAN_ROW);
+    CHECK_OK(aid_overscan_remove(&raw, &overscan, &trimmed, &err));
+    double squares = 0.0;
+    for (int32_t y = 0; y < HEIGHT; y++) {
+        double mean = -50.0;
+        for (int32_t x = 0; x < IMAGE; x++)
+            mean += (double)aid_image_row(&trimmed, y)[x] / IMAGE;
+        squares += mean * mean;
+    }
+    CHECK(sqrt(squares / HEIGHT) < 1.3); /* sqrt(0.63^2 + 0.88^2) = 1.08, and it was 3.1 */
+    aid_overscan_done(&overscan);
+}
+
 TEST(the_trimmed_frame_is_the_image_without_the_level)
 {
     AID_CLEANUP(aid_image_done)

@@ -114,7 +114,7 @@ static double correction(int n)
 /* Clips at kappa times the larger of the MAD's sigma and `least`. */
 static twin naive(const cube *from, int64_t pixel, double kappa, double least)
 {
-    double values[1024], distance[1024];
+    double values[512], distance[512];
     int64_t plane = (int64_t)from->width * from->height;
     int n = 0;
     for (int k = 0; k < from->count; k++)
@@ -192,7 +192,7 @@ TEST(every_number_of_frames_gives_what_a_naive_twin_gives)
     check_twins(65);
     check_twins(100);
     check_twins(129);
-    check_twins(1000);
+    check_twins(300);
 }
 
 /* ---------------------------------------------------------------------------------- statistics */

@@ -2,15 +2,23 @@
  * that leaves least, relative to its light. */
 #include "domain/photometry/morphology.h"
 
-/* Turning around (x, y) takes pixel i to 2x - i: the patch read backwards, and moved. */
-static void turn(const morphology_patch *patch, double x, double y)
+/* The pixels that may lie within `radius` of (x, y). */
+static photometry_box box_around(const morphology_patch *patch, double radius, double x, double y)
 {
-    int side = patch->side, count = side * side;
-    for (int p = 0; p < count; p++)
-        patch->work[p] = patch->values[count - 1 - p];
+    int32_t last = patch->side - 1;
+    int32_t x0 = AID_MAX((int32_t)floor(x - radius), 0),
+            y0 = AID_MAX((int32_t)floor(y - radius), 0);
+    int32_t x1 = AID_MIN((int32_t)ceil(x + radius), last);
+    int32_t y1 = AID_MIN((int32_t)ceil(y + radius), last);
+    return (photometry_box){x0, y0, AID_MAX(x1 - x0 + 1, 1), AID_MAX(y1 - y0 + 1, 1)};
+}
+
+/* Turning around (x, y) takes pixel i to 2x - i: the patch read backwards (`work`), and moved. */
+static void turn(const morphology_patch *patch, const photometry_box *box, double x, double y)
+{
+    int side = patch->side;
     photometry_stamp stamp = {.radius = patch->radius, .side = side, .values = patch->work};
-    photometry_box box = {0, 0, side, side};
-    aid_photometry_shift_stamp(&stamp, 2.0 * x - (side - 1), 2.0 * y - (side - 1), &box,
+    aid_photometry_shift_stamp(&stamp, 2.0 * x - (side - 1), 2.0 * y - (side - 1), box,
                                patch->turned, NULL, NULL);
 }
 
@@ -29,16 +37,19 @@ static double asymmetry_at(const morphology_patch *patch, double radius, double 
 {
     double difference = 0.0, light = 0.0;
     int pairs = 0, side = patch->side;
-    turn(patch, x, y);
-    for (int j = 0; j < side; j++)
-        for (int i = 0; i < side; i++) {
+    photometry_box box = box_around(patch, radius, x, y);
+    turn(patch, &box, x, y);
+    for (int j = box.y0; j < box.y0 + box.height; j++)
+        for (int i = box.x0; i < box.x0 + box.width; i++) {
+            double dx = i - x, dy = j - y;
             int opposite_i = (int)floor(2.0 * x - i + 0.5);
             int opposite_j = (int)floor(2.0 * y - j + 0.5), p = j * side + i;
-            bool inside = hypot(i - x, j - y) <= radius && opposite_i >= 0 && opposite_j >= 0 &&
-                          opposite_i < side && opposite_j < side;
+            bool inside = dx * dx + dy * dy <= radius * radius && opposite_i >= 0 &&
+                          opposite_j >= 0 && opposite_i < side && opposite_j < side;
             if (!inside || !patch->sound[p] || !patch->sound[opposite_j * side + opposite_i])
                 continue;
-            difference += fabs((double)patch->values[p] - patch->turned[p]);
+            double turned = patch->turned[(j - box.y0) * box.width + i - box.x0];
+            difference += fabs((double)patch->values[p] - turned);
             light += fabs((double)patch->values[p]);
             pairs++;
         }
@@ -53,6 +64,9 @@ double aid_morphology_asymmetry(const morphology_patch *patch, double radius, do
                                 double *ret_y)
 {
     const double finest = 0.05;
+    int pixels = patch->side * patch->side;
+    for (int p = 0; p < pixels; p++)
+        patch->work[p] = patch->values[pixels - 1 - p];
     double x = patch->x, y = patch->y, least = asymmetry_at(patch, radius, x, y);
     for (double step = 0.8; step >= finest; step *= 0.5) {
         bool moved = true;

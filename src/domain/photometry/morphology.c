@@ -77,24 +77,34 @@ static void profile_done(radial_profile *profile)
     free(profile->area);
 }
 
-static aid_status make_profile(const morphology_patch *patch, double x, double y,
+/* A pixel as SUB x SUB points at (dx, dy) from the centre. */
+static void add_pixel(double value, double dx, double dy, radial_profile *profile)
+{
+    for (int k = 0; k < SUB * SUB; k++) {
+        double u = dx + (k % SUB + 0.5) / SUB - 0.5, v = dy + (k / SUB + 0.5) / SUB - 0.5;
+        int bin = (int)(sqrt(u * u + v * v) * BINS_PER_PX);
+        if (bin >= profile->count)
+            continue;
+        profile->light[bin + 1] += value / (SUB * SUB);
+        profile->area[bin + 1] += 1.0 / (SUB * SUB);
+    }
+}
+
+static aid_status make_profile(const morphology_patch *patch, const double centre[2], double reach,
                                radial_profile *profile, aid_error *err)
 {
-    profile->count = (patch->radius - 1) * BINS_PER_PX;
+    profile->count = (int)AID_MIN(patch->radius - 1.0, ceil(reach)) * BINS_PER_PX;
     size_t room = (size_t)profile->count + 1;
     AID_TRY(aid_new_array(room, sizeof(double), "profile", &profile->light, err));
     AID_TRY(aid_new_array(room, sizeof(double), "profile", &profile->area, err));
-    int side = patch->side;
-    for (int p = 0; p < side * side; p++)
-        for (int k = 0; k < SUB * SUB; k++) {
-            double dx = p % side - x + (k % SUB + 0.5) / SUB - 0.5;
-            double dy = p / side - y + (k / SUB + 0.5) / SUB - 0.5;
-            int bin = (int)(hypot(dx, dy) * BINS_PER_PX);
-            if (bin >= profile->count)
-                continue;
-            profile->light[bin + 1] += (double)patch->values[p] / (SUB * SUB);
-            profile->area[bin + 1] += 1.0 / (SUB * SUB);
-        }
+    int side = patch->side, radius = profile->count / BINS_PER_PX + 2;
+    int first_x = AID_MAX((int)centre[0] - radius, 0),
+        first_y = AID_MAX((int)centre[1] - radius, 0);
+    int last_x = AID_MIN((int)centre[0] + radius, side - 1);
+    int last_y = AID_MIN((int)centre[1] + radius, side - 1);
+    for (int j = first_y; j <= last_y; j++)
+        for (int i = first_x; i <= last_x; i++)
+            add_pixel((double)patch->values[j * side + i], i - centre[0], j - centre[1], profile);
     for (int i = 1; i <= profile->count; i++) {
         profile->light[i] += profile->light[i - 1];
         profile->area[i] += profile->area[i - 1];
@@ -346,7 +356,8 @@ static aid_status measure(const aid_photometry_frame *frame, const aid_source_sh
 {
     AID_CLEANUP(profile_done)
     radial_profile profile = {0};
-    AID_TRY(make_profile(patch, patch->x, patch->y, &profile, err));
+    const double middle[2] = {patch->x, patch->y};
+    AID_TRY(make_profile(patch, middle, patch->radius, &profile, err));
     m->petrosian_px = petrosian_radius(&profile);
     /* Light up to 1.5 of these radii is wanted, and pixels that the turned source comes from. */
     if (!(1.5 * m->petrosian_px + 8.0 <= patch->radius)) {
@@ -357,13 +368,13 @@ static aid_status measure(const aid_photometry_frame *frame, const aid_source_sh
     m->flags |= flags_within(frame, source, 1.5 * m->petrosian_px);
     measure_moments(patch, m->petrosian_px, m);
     AID_TRY(measure_pixels(frame, patch, &profile, m, err));
-    double x, y;
-    m->asymmetry = aid_morphology_asymmetry(patch, 1.5 * m->petrosian_px, &x, &y);
-    m->x = patch->x0 + x;
-    m->y = patch->y0 + y;
+    double centre[2];
+    m->asymmetry = aid_morphology_asymmetry(patch, 1.5 * m->petrosian_px, &centre[0], &centre[1]);
+    m->x = patch->x0 + centre[0];
+    m->y = patch->y0 + centre[1];
     AID_CLEANUP(profile_done)
     radial_profile centred = {0};
-    AID_TRY(make_profile(patch, x, y, &centred, err));
+    AID_TRY(make_profile(patch, centre, 1.5 * m->petrosian_px + 2.0, &centred, err));
     measure_profile(&centred, m);
     return AID_OK;
 }

@@ -279,9 +279,10 @@ static aid_status resolve_noise(calibrate_job *job, const aid_calibrate_options 
     const aid_master *bias = job->frame->bias;
     job->gain = first_known(options->gain, facts->gain);
     if (!(job->gain > 0.0))
-        AID_FAIL(err, AID_ERR_INVALID,
-                 "%s: nothing tells the gain, which the noise depends on: give it in e-/ADU",
-                 facts->name);
+        AID_FAIL(
+            err, AID_ERR_INVALID,
+            "%s: nothing tells the gain, which the noise depends on: give it in e-/ADU (--gain)",
+            facts->name);
     double read_noise = first_known(options->read_noise_e, facts->read_noise_e);
     if (!isfinite(read_noise) && bias && isfinite(bias->frame_noise)) {
         read_noise = bias->frame_noise * job->gain;
@@ -289,9 +290,10 @@ static aid_status resolve_noise(calibrate_job *job, const aid_calibrate_options 
                      facts->name, read_noise, bias->facts.name);
     }
     if (!(read_noise >= 0.0))
-        AID_FAIL(err, AID_ERR_INVALID,
-                 "%s: nothing tells the read noise: give it in e-, or a bias to take it from",
-                 facts->name);
+        AID_FAIL(
+            err, AID_ERR_INVALID,
+            "%s: nothing tells the read noise: give it in e- (--read-noise), or a bias that has it",
+            facts->name);
     double variance = (read_noise / job->gain) * (read_noise / job->gain);
     job->read_variance = AID_MAX(variance, rounding_variance);
     job->result->facts.read_noise_e = read_noise;

@@ -8,7 +8,7 @@
 #include "core/imaging/stats.h"
 #include "domain/calibration/lacosmic_internal.h"
 
-static const double seed_sigma = 4.4;   /* at least one pixel of a hit stands out by this */
+static const double seed_sigma = 5.0;   /* at least one pixel of a hit stands out by this */
 static const double member_sigma = 3.4; /* and every one by this */
 static const double flat_scatter = 1.4; /* in units of the noise: more is structure */
 static const double tower = 2.0;

@@ -381,7 +381,7 @@ TEST(a_sky_of_stars_without_hits_keeps_the_cores_of_all_of_them)
                 int x = (int)lround(star_x(k, 600)) + i, y = (int)lround(star_y(k, 400)) + j;
                 CHECK_EQUAL(aid_mask_row(&sky.mask, y)[x], 0);
             }
-    CHECK(cosmics.pixels <= 10); /* of noise: 240 000 pixels above 4.4 sigma, 5e-6 each */
+    CHECK(cosmics.pixels <= 3); /* of noise: 240 000 pixels above 5 sigma, 3e-7 each */
     CHECK(cosmics.clean.data == NULL);
     aid_cosmics_done(&cosmics);
     scene_done(&sky);

@@ -26,13 +26,14 @@ SHARE = '/usr/share/source-extractor'
 
 def measure(command):
     """CPU s, peak MB and wall s of a process and those that it waits for."""
-    begin = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    message = child.stderr.read().decode(errors='replace')
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        sys.exit(f'{" ".join(command)}: {message}')
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, time.perf_counter() - begin
+    begin = time.perf_counter()  # a small process in between: a forked copy of this one would count as memory
+    watch = ('import os, sys, resource as r\nstatus = os.spawnvp(os.P_WAIT, sys.argv[1], sys.argv[1:])\n'
+             'u = r.getrusage(r.RUSAGE_CHILDREN)\nprint("USED", u.ru_utime + u.ru_stime, u.ru_maxrss)\nsys.exit(status)')
+    done = subprocess.run([PYTHON, '-S', '-c', watch, *command], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f'{" ".join(command)}: {done.stderr}')
+    cpu, memory = done.stdout.split('USED')[1].split()[:2]
+    return float(cpu), float(memory) / 1024, time.perf_counter() - begin
 
 
 def by_astrid(options, image, extra=()):
@@ -136,10 +137,12 @@ def crowded(options, folder, name):
     x, y, flux = (np.asarray(truth[c]) for c in ('x', 'y', 'flux'))
     snr = flux * 1.5 / np.sqrt(4 * np.pi * SIGMA**2 * 1.03 * 496 + flux * 1.5)
     classic = ['--filter-kernel', 'default', '--threshold', '4']
-    tools = [('AstrID', lambda: by_astrid(options, image, ['--threads', '1'])),
-             ('AstrID, 2 threads', lambda: by_astrid(options, image, ['--threads', '2'])),
+    classic += ['--measure', 'full']
+    tools = [('AstrID, classes', lambda: by_astrid(options, image, ['--threads', '1'])),
+             ('AstrID', lambda: by_astrid(options, image, ['--threads', '1', '--measure', 'full'])),
+             ('AstrID, 2 threads', lambda: by_astrid(options, image, ['--threads', '2', '--measure', 'full'])),
              ('AstrID 3x3', lambda: by_astrid(options, image, ['--threads', '1', *classic])),
-             ('AstrID 3x3, basic', lambda: by_astrid(options, image, ['--threads', '1', '--measure', 'basic', *classic])),
+             ('AstrID 3x3, basic', lambda: by_astrid(options, image, ['--threads', '1', *classic, '--measure', 'basic'])),
              ('SExtractor, full', lambda: by_sextractor(options, image, 1.5, 'default')),
              ('SExtractor, basic', lambda: by_sextractor(options, image, 1.5, 'default', 'se_basic.param')),
              ('SEP conv', lambda: by_sep(options, image))]

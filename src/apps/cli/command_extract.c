@@ -96,8 +96,7 @@ static aid_status extraction_options(const extract_options *options,
     extraction.rim = (aid_rim)options->rim;
     extraction.neighbours = (aid_neighbours)options->neighbours;
     extraction.max_sources = options->max_sources;
-    extraction.detection_only = options->measure == EXTRACT_BASIC;
-    extraction.classify = options->measure == EXTRACT_ALL;
+    extraction.measure = (aid_measure_extent)options->measure;
     AID_TRY(read_annulus(options->annulus, &extraction, err));
     aid_status status = aid_extraction_check(&extraction, err);
     if (status == AID_ERR_INVALID) { /* options are all that it had */

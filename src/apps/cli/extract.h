@@ -23,7 +23,6 @@ typedef struct extract_options {
 } extract_options;
 
 enum { EXTRACT_COLUMNS_ASTRID, EXTRACT_COLUMNS_SEXTRACTOR };
-enum { EXTRACT_FULL, EXTRACT_BASIC, EXTRACT_ALL };
 
 /* One image on its way. */
 typedef struct extract_image {

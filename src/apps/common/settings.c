@@ -206,9 +206,9 @@ const aid_setting aid_settings[] = {
            "how pixels on the rim of an aperture count: by their area, or as in SExtractor"),
     CHOICE("neighbours", "NAME", "mirror", "mirror|keep",
            "pixels of others within an aperture: replaced by those opposite, or counted"),
-    CHOICE("measure", "NAME", "full", "full|basic|all",
-           "what catalogues usually hold; only barycentre, moments and isophotal flux; or PSF "
-           "fluxes, classes and morphology, too"),
+    CHOICE("measure", "NAME", "classes", "full|basic|classes|all",
+           "basic: moments and isophotal flux; full: and windowed positions, AUTO and aperture "
+           "fluxes; classes: and point, extended or artefact; all: and PSF fluxes, morphology"),
     CHOICE("columns", "NAME", "astrid", "astrid|sextractor", "names and definitions of columns"),
     INTEGER("max-sources", "N", "1000000", 1, 5000000, "refuse to write more than that"),
     CHOICE("format", "NAME", "fits", "fits|vot|csv|json", "of the tables in a folder"),

@@ -3,8 +3,6 @@
 #include "domain/extraction/internal.h"
 #include "domain/photometry/photometry.h"
 
-#include <string.h>
-
 static const char stage[] = "extract";
 
 static void complete_done(aid_exposure *exposure)
@@ -12,20 +10,6 @@ static void complete_done(aid_exposure *exposure)
     aid_mesh_done(&exposure->noise);
     aid_stars_done(&exposure->stars);
     aid_psf_done(&exposure->psf);
-}
-
-static aid_status noise_of_field(const aid_field *field, aid_mesh *ret_noise, aid_error *err)
-{
-    const aid_image *image = field->image;
-    int32_t nx = AID_CLAMP(image->width / 64, 1, 256), ny = AID_CLAMP(image->height / 64, 1, 256);
-    aid_mesh noise;
-    AID_TRY(aid_mesh_init(image->width, image->height, nx, ny, &noise, err));
-    for (int32_t j = 0; j < ny; j++)
-        for (int32_t i = 0; i < nx; i++)
-            noise.values[j * nx + i] = (float)aid_field_noise_at(
-                field, (i + 0.5) * noise.cell_width, (j + 0.5) * noise.cell_height);
-    *ret_noise = noise;
-    return AID_OK;
 }
 
 /* Stars and the PSF that they have; without stars there is none, and a note. */
@@ -52,11 +36,12 @@ static aid_status find_psf(const aid_field *field, aid_exposure *exposure, aid_e
     return AID_OK;
 }
 
-aid_status aid_field_complete(const aid_field *field, aid_sources *sources, aid_error *err)
+/* The PSF of each place, fluxes by it, classes and shapes. */
+static aid_status complete_all(const aid_field *field, aid_sources *sources, aid_error *err)
 {
     AID_CLEANUP(complete_done)
     aid_exposure exposure = {0};
-    AID_TRY(noise_of_field(field, &exposure.noise, err));
+    AID_TRY(aid_field_noise_mesh(field, 0, field->image->height, &exposure.noise, err));
     AID_TRY(find_psf(field, &exposure, err));
     aid_photometry_frame frame = {.image = field->image,
                                   .mask = &field->mask,
@@ -68,4 +53,30 @@ aid_status aid_field_complete(const aid_field *field, aid_sources *sources, aid_
                                       &frame.psf_scale, NULL, err));
     aid_complete_options options = AID_COMPLETE_DEFAULTS;
     return aid_complete_sources(&frame, &options, field->pool, field->notes, sources, err);
+}
+
+/* Classes alone, by the one PSF that detection has used. */
+static aid_status classify(aid_field *field, aid_sources *sources, aid_error *err)
+{
+    if (field->psf.terms == 0)
+        AID_TRY(aid_field_measure_psf(field, err));
+    AID_CLEANUP(aid_mesh_done)
+    aid_mesh noise = {0};
+    AID_TRY(aid_field_noise_mesh(field, 0, field->image->height, &noise, err));
+    aid_photometry_frame frame = {.image = field->image,
+                                  .mask = &field->mask,
+                                  .noise = &noise,
+                                  .gain = field->gain,
+                                  .psf = &field->psf};
+    aid_complete_options options = {.classes = true};
+    return aid_complete_sources(&frame, &options, field->pool, field->notes, sources, err);
+}
+
+aid_status aid_field_complete(aid_field *field, aid_sources *sources, aid_error *err)
+{
+    if (sources->count == 0)
+        return AID_OK;
+    if (field->options->measure == AID_MEASURE_ALL)
+        return complete_all(field, sources, err);
+    return field->options->measure == AID_MEASURE_CLASSES ? classify(field, sources, err) : AID_OK;
 }

@@ -17,6 +17,7 @@ typedef struct branch {
     int32_t label; /* -1 none */
     int64_t count, count_above;
     double flux, flux_above; /* of all pixels; of those above the present level */
+    double rival;            /* light of the source that it meets at the present level; 0: none */
     float peak, summit;      /* of `values` and of `filtered` */
     bool fresh;              /* two branches have met in it at the present level */
     bool existing;           /* since a higher level */
@@ -206,9 +207,34 @@ static aid_status join(blend *piece, int32_t a, int32_t b, int32_t *ret_root, ai
     return AID_OK;
 }
 
+/* The light of the source, known or about to be, that a pixel belongs to; 0 between sources. */
+static double light_at(const blend *piece, int32_t pixel)
+{
+    for (int32_t at = piece->branch_of[pixel]; at >= 0; at = piece->items[at].parent) {
+        const branch *item = &piece->items[at];
+        if (item->label >= 0 || (item->existing && item->whole))
+            return item->flux_above;
+    }
+    return 0.0;
+}
+
+/* Two branches meet, at these pixels: each learns what it meets. */
+static void introduce(blend *piece, int32_t one, int32_t other)
+{
+    const int32_t pixels[2] = {one, other};
+    for (int k = 0; k < 2; k++) {
+        double rival = light_at(piece, pixels[1 - k]);
+        int32_t at = piece->branch_of[pixels[k]];
+        while (at >= 0 && !piece->items[at].existing)
+            at = piece->items[at].parent;
+        if (at >= 0)
+            piece->items[at].rival = AID_MAX(piece->items[at].rival, rival);
+    }
+}
+
 static aid_status add_pixel(blend *piece, int32_t pixel, aid_error *err)
 {
-    int32_t stride = piece->width + 2, at = piece->place[pixel], root = -1;
+    int32_t stride = piece->width + 2, at = piece->place[pixel], root = -1, touched = -1;
     const int32_t around[8] = {-stride - 1, -stride,    -stride + 1, -1,
                                1,           stride - 1, stride,      stride + 1};
     for (int k = 0; k < 8; k++) {
@@ -216,10 +242,13 @@ static aid_status add_pixel(blend *piece, int32_t pixel, aid_error *err)
         if (other < 0 || piece->branch_of[other] < 0)
             continue;
         int32_t theirs = root_of(piece->items, piece->branch_of[other]);
-        if (root < 0)
+        if (root < 0) {
             root = theirs;
-        else if (theirs != root)
+            touched = other;
+        } else if (theirs != root) {
+            introduce(piece, touched, other);
             AID_TRY(join(piece, root, theirs, &root, err));
+        }
     }
     if (root < 0)
         AID_TRY(new_branch(piece, &root, err));
@@ -234,10 +263,11 @@ static aid_status add_pixel(blend *piece, int32_t pixel, aid_error *err)
 
 /* Light above the level that is a due share of the whole, on enough pixels, and a peak that the
  * noise at the level does not make. */
-static bool is_significant(const blend *piece, const branch *item, double whole, double level)
+static bool is_significant(const blend *piece, const branch *item, double level)
 {
     const aid_deblend_options *options = piece->options;
     double excess = item->flux_above - level * (double)item->count_above;
+    double whole = options->of_neighbour ? AID_MAX(item->rival, item->flux_above) : piece->total;
     double photons = piece->gain > 0.0 ? level / piece->gain : 0.0;
     double noise = options->noise * sqrt(piece->pixel_noise * piece->pixel_noise + photons);
     return item->count_above >= options->min_pixels && excess > options->contrast * whole &&
@@ -248,16 +278,15 @@ static bool is_significant(const blend *piece, const branch *item, double whole,
 static void judge(blend *piece, branch *joint, double level)
 {
     int significant = 0;
-    double whole = piece->options->of_joint ? joint->flux : piece->total;
     for (int32_t son = joint->first_son; son >= 0; son = piece->items[son].next_son) {
-        significant += is_significant(piece, &piece->items[son], whole, level) ? 1 : 0;
+        significant += is_significant(piece, &piece->items[son], level) ? 1 : 0;
         joint->whole &= piece->items[son].whole;
     }
     if (significant < 2)
         return;
     joint->whole = false;
     for (int32_t son = joint->first_son; son >= 0; son = piece->items[son].next_son)
-        if (piece->items[son].whole && is_significant(piece, &piece->items[son], whole, level))
+        if (piece->items[son].whole && is_significant(piece, &piece->items[son], level))
             piece->items[son].label = piece->sources++;
 }
 
@@ -278,6 +307,7 @@ static void begin_level(blend *piece, int first_new)
         item->fresh = false;
         item->count_above = item->count;
         item->flux_above = item->flux;
+        item->rival = 0.0;
         item->next_son = item->first_son = item->last_son = -1;
     }
 }

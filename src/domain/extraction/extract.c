@@ -235,7 +235,7 @@ static aid_status describe_some(void *context, int64_t task, int worker, aid_err
         source->flags |= found->blended[i] == 1 ? AID_SOURCE_BLENDED : 0;
         source->flags |= found->blended[i] == 2 ? AID_SOURCE_DEBLEND_LIMIT : 0;
         found->cleans[i] = clean_item(found, i, source, &peak);
-        if (found->field->options->detection_only)
+        if (found->field->options->measure == AID_MEASURE_BASIC)
             aid_source_set_world(found->field->input->wcs, source);
     }
     return AID_OK;
@@ -324,9 +324,8 @@ static aid_status clean_and_number(detection *found, aid_sources *sources, aid_e
     return AID_OK;
 }
 
-/* A branch must stand out of the saddle by this many times the noise: more where few pixels are
- * enough for a source. */
-static const double prominence = 0.0, matched_prominence = 1.0;
+/* Where few pixels are enough for a source, it must stand out of the saddle by so many sigma. */
+static const double matched_prominence = 1.0;
 /* Levels of a matched filter's pieces begin here, in sigma of the sharper image, and are so many
  * times as many: they reach farther down. */
 static const double matched_base = 1.0;
@@ -343,8 +342,7 @@ static aid_status find_footprints(const aid_field *field, detection *found, aid_
                                       .min_pixels = found->min_pixels,
                                       .contrast = options->deblend_cont,
                                       .base = isophote,
-                                      .noise = found->kernel.noise,
-                                      .prominence = prominence};
+                                      .noise = found->kernel.noise};
     if (matched) {
         AID_TRY(aid_kernel_named("default", &found->sharp, err));
         finding.measures = &found->sharp;
@@ -352,7 +350,7 @@ static aid_status find_footprints(const aid_field *field, detection *found, aid_
         deblending.noise = found->sharp.noise;
         deblending.prominence = matched_prominence;
         deblending.levels = AID_MIN(MATCHED_LEVELS * options->deblend_levels, MOST_LEVELS);
-        deblending.of_joint = true; /* the low isophote makes one piece of many sources */
+        deblending.of_neighbour = true; /* the low isophote makes one piece of many sources */
         if (!counts) {
             deblending.base = matched_base;
             deblending.summit = found->peak_threshold * found->noise_ratio * found->kernel.noise;
@@ -369,6 +367,12 @@ static aid_status detect(aid_field *field, detection *found, aid_sources *source
     found->noise_ratio = 1.0;
     if (field->options->threshold_unit != AID_THRESHOLD_PIXEL_SIGMA)
         AID_TRY(aid_filtered_noise(field, &found->kernel, &found->noise_ratio, err));
+    if (found->noise_ratio > 1.1)
+        aid_note_add(
+            field->notes, stage,
+            "neighbouring pixels are alike: the filtered image has %.2f times the noise of "
+            "independent ones",
+            found->noise_ratio);
     choose_thresholds(found);
     AID_TRY(find_footprints(field, found, err));
     size_t count = (size_t)found->footprints.count;
@@ -403,13 +407,13 @@ static aid_status extract(aid_field *field, aid_sources *sources, aid_error *err
     aid_owners owners = {0};
     AID_TRY(detect(field, &found, sources, err));
     describe_run(field, &found, sources);
-    if (field->options->detection_only)
+    if (field->options->measure == AID_MEASURE_BASIC)
         return AID_OK;
     AID_TRY(aid_owners_init(&found.footprints, field->image->height, &owners, err));
     detection_done(&found);
     found = (detection){0};
     AID_TRY(aid_measure_sources(field, &owners, sources, err));
-    return field->options->classify ? aid_field_complete(field, sources, err) : AID_OK;
+    return aid_field_complete(field, sources, err);
 }
 
 aid_status aid_extract(const aid_extraction_input *input, const aid_extraction_options *options,

@@ -39,6 +39,13 @@ typedef enum aid_neighbours {
     AID_NEIGHBOURS_KEEP    /* other sources count; what is bad does not (SExtractor: NONE) */
 } aid_neighbours;
 
+typedef enum aid_measure_extent {
+    AID_MEASURE_FULL,    /* positions, shapes, isophotal, AUTO and aperture fluxes */
+    AID_MEASURE_BASIC,   /* footprints, moments and isophotal fluxes alone */
+    AID_MEASURE_CLASSES, /* full, and point, extended or artefact: where a PSF can be had */
+    AID_MEASURE_ALL      /* classes, and PSF fluxes and morphology */
+} aid_measure_extent;
+
 /* Borrowed, but for the image. Maps have the shape of the image. */
 typedef struct aid_extraction_input {
     const char *name;            /* the file's name, for messages */
@@ -70,8 +77,7 @@ typedef struct aid_extraction_options {
     double saturation; /* unit of the image before subtraction; NaN: unknown */
     double zero_point; /* NaN: unknown */
     int64_t max_sources;
-    bool classify;       /* PSF fluxes, classes and morphology as well */
-    bool detection_only; /* footprints, moments and isophotal fluxes alone */
+    aid_measure_extent measure;
 } aid_extraction_options;
 #define AID_EXTRACTION_DEFAULTS                                                                    \
     (aid_extraction_options)                                                                       \

@@ -55,6 +55,10 @@ double aid_field_background_at(const aid_field *field, double x, double y);
 
 enum { AID_UNSOUND = AID_MASK_BAD | AID_MASK_COSMIC_RAY | AID_MASK_NO_DATA };
 
+/* The noise of `rows` rows from `first` on, as a mesh of about 64 px. */
+AID_MUST_USE aid_status aid_field_noise_mesh(const aid_field *field, int32_t first, int32_t rows,
+                                             aid_mesh *ret_mesh, aid_error *err);
+
 /* ---- seeing.c: the width of a point source --------------------------------------------------- */
 
 /* Sets fwhm_px and, where stars allow, psf. */
@@ -62,9 +66,8 @@ AID_MUST_USE aid_status aid_field_measure_psf(aid_field *field, aid_error *err);
 
 /* ---- complete.c: PSF fits, classes, morphology ----------------------------------------------- */
 
-/* Fills what aid_complete_sources does. */
-AID_MUST_USE aid_status aid_field_complete(const aid_field *field, aid_sources *sources,
-                                           aid_error *err);
+/* Fills what aid_complete_sources does, as far as the options ask for it. */
+AID_MUST_USE aid_status aid_field_complete(aid_field *field, aid_sources *sources, aid_error *err);
 
 /* ---- footprints.c: connected pixels above the threshold -------------------------------------- */
 
@@ -111,8 +114,8 @@ AID_MUST_USE aid_status aid_filtered_noise(const aid_field *field, const aid_ker
 
 typedef struct aid_deblend_options {
     int levels, min_pixels;
-    double contrast;   /* least share of the light of the whole piece, or of what it joins */
-    bool of_joint;     /* the latter */
+    double contrast;   /* least share of the light of the whole piece, or of the neighbour */
+    bool of_neighbour; /* the latter */
     double base;       /* the lowest level, in sigma of `values` (or counts) */
     double noise;      /* of `values`, for a pixel's noise of 1 */
     double prominence; /* of a branch above the saddle, in sigma of `values` */

@@ -374,3 +374,20 @@ double aid_field_background_at(const aid_field *field, double x, double y)
         return (double)pixel_near(field->input->background, x, y);
     return level_at(&field->background, x, y);
 }
+
+aid_status aid_field_noise_mesh(const aid_field *field, int32_t first, int32_t rows,
+                                aid_mesh *ret_mesh, aid_error *err)
+{
+    enum { CELL = 64, MOST = 256 };
+    int32_t width = field->image->width;
+    int32_t nx = AID_CLAMP(width / CELL, 1, MOST), ny = AID_CLAMP(rows / CELL, 1, MOST);
+    aid_mesh mesh;
+    AID_TRY(aid_mesh_init(width, rows, nx, ny, &mesh, err));
+    for (int32_t j = 0; j < ny; j++)
+        for (int32_t i = 0; i < nx; i++) {
+            double x = (i + 0.5) * mesh.cell_width, y = (j + 0.5) * mesh.cell_height;
+            mesh.values[j * nx + i] = (float)aid_field_noise_at(field, x, first + y);
+        }
+    *ret_mesh = mesh;
+    return AID_OK;
+}

@@ -23,13 +23,7 @@ static aid_status strip_init(const aid_field *field, int32_t first, int32_t rows
     if (strip.mask.data)
         strip.mask.data = aid_mask_row(&field->mask, first);
     strip.mask.height = rows;
-    int32_t nx = AID_CLAMP(image->width / 64, 1, 64), ny = AID_CLAMP(rows / 64, 1, 64);
-    AID_TRY(aid_mesh_init(image->width, rows, nx, ny, &strip.noise, err));
-    for (int32_t j = 0; j < ny; j++)
-        for (int32_t i = 0; i < nx; i++) {
-            double x = (i + 0.5) * strip.noise.cell_width, y = (j + 0.5) * strip.noise.cell_height;
-            strip.noise.values[j * nx + i] = (float)aid_field_noise_at(field, x, first + y);
-        }
+    AID_TRY(aid_field_noise_mesh(field, first, rows, &strip.noise, err));
     *ret_strip = strip;
     return AID_OK;
 }

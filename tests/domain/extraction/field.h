@@ -26,7 +26,7 @@ static inline void add_ellipse(aid_image *image, double x, double y, double flux
                                const double shape[3])
 {
     double a = shape[0], b = shape[1], angle = shape[2] * 0.017453292519943295;
-    int reach = (int)ceil(6.0 * a);
+    int reach = (int)ceil(9.0 * a);
     for (int j = (int)y - reach; j <= (int)y + reach; j++)
         for (int i = (int)x - reach; i <= (int)x + reach; i++) {
             if (i < 0 || j < 0 || i >= image->width || j >= image->height)

@@ -161,7 +161,7 @@ TEST(an_ellipse_has_the_axes_and_the_angle_that_it_was_made_with)
 /* Half of a round Gaussian's light lies within 1.1774 sigma, and its FWHM is twice that. */
 TEST(a_round_star_has_its_half_light_radius_and_fwhm)
 {
-    aid_image image = noise_image(128, 128, 0.0, 0.01, 11);
+    aid_image image = noise_image(128, 128, 0.0, 0.5, 11);
     add_star(&image, 64.2, 63.7, 20000.0, 5.0);
     aid_extraction_options options = usual();
     options.fwhm_px = 5.0;

@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -77,6 +78,7 @@ typedef struct align_run {
     aid_transform_file given;
     int count;
     alignment *images;
+    atomic_int done;
     aid_pool *inner; /* of a single image; NULL when several run side by side */
 } align_run;
 
@@ -250,7 +252,9 @@ static aid_status align_task(void *context, int64_t task, int worker, aid_error 
     (void)worker;
     align_run *run = context;
     alignment *result = &run->images[task];
+    frame_progress(atomic_load(&run->done), run->count, result->path);
     result->status = align_one(run, result, &result->error);
+    frame_progress(atomic_fetch_add(&run->done, 1) + 1, run->count, result->path);
     aid_log(result->status == AID_OK ? AID_INFO : AID_WARN, "align.image", "image=%s status=%s",
             result->path, aid_status_name(result->status));
     if (result->status == AID_ERR_CANCELLED)

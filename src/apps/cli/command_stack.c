@@ -165,6 +165,7 @@ static aid_status take_frames(stack_run *run, aid_error *err)
         if (aid_stop_requested())
             AID_FAIL(err, AID_ERR_CANCELLED, "stopped by a signal");
         input->stored = -1;
+        frame_progress(i, run->count, input->path);
         aid_status status = take_frame(run, i, &reason);
         if (status == AID_OK) {
             input->stored = run->stored++;
@@ -443,7 +444,9 @@ static aid_status every_step(stack_run *run, aid_error *err)
     aid_frame_pixels_done(&run->reference.pixels);
     AID_TRY(aid_mask_init(run->reference.width, run->reference.height, &run->saturated, err));
     AID_TRY(aid_frame_store_new(options->memory_mb << 19, NULL, &run->store, err)); /* the half */
-    AID_TRY(take_frames(run, err));
+    aid_status status = take_frames(run, err);
+    frame_progress(run->count, run->count, "");
+    AID_TRY(status);
     AID_TRY(combine(run, err));
     AID_TRY(write_stack(run, err));
     if (options->common.json)

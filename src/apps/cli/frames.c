@@ -7,8 +7,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 static bool is_of_the_old_grid(const char *keyword);
 
@@ -321,6 +323,18 @@ static const struct {
                {"spline5", AID_KERNEL_SPLINE5},
                {"lanczos3", AID_KERNEL_LANCZOS3},
                {"lanczos4", AID_KERNEL_LANCZOS4}};
+
+void frame_progress(int done, int total, const char *path)
+{
+    const char *kind = getenv("TERM");
+    if (total < 2 || !isatty(STDERR_FILENO) || !kind || !strcmp(kind, "dumb"))
+        return;
+    if (done >= total)
+        fputs("\r\033[K", stderr);
+    else
+        fprintf(stderr, "\r\033[K[%d/%d] %s ", done + 1, total, name_of(path));
+    fflush(stderr);
+}
 
 aid_warp_kernel frame_kernel(int choice)
 {

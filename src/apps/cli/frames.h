@@ -54,6 +54,11 @@ AID_MUST_USE aid_status frame_write(const char *path, const aid_frame_pixels *pi
 
 /* ---- words ---- */
 
+/* "[3/20] b.fits" on a terminal, in place of what stood there; nothing where standard error is
+ * none, or for a single frame. With done == total the line is wiped. Several threads may call it.
+ */
+void frame_progress(int done, int total, const char *path);
+
 aid_warp_kernel frame_kernel(int choice); /* of the setting "kernel" */
 const char *frame_kernel_name(aid_warp_kernel kernel);
 /* "data/a.fits.gz" -> "a" */

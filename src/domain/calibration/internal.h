@@ -2,6 +2,7 @@
 #ifndef AID_DOMAIN_CALIBRATION_INTERNAL_H
 #define AID_DOMAIN_CALIBRATION_INTERNAL_H
 
+#include "core/imaging/stats.h"
 #include "domain/calibration/calibration.h"
 #include "domain/calibration/camera.h"
 #include "domain/calibration/masters.h"
@@ -26,6 +27,11 @@ void aid_facts_detector(const aid_header *header, const aid_camera *camera, cons
                         aid_notes *notes, aid_frame_facts *facts);
 
 /* ------------------------------------------------------------------------------------- masters */
+
+/* As aid_clipped_stats. But where more than half of the values are one and the same, as with whole
+ * numbers of little noise, the MAD is 0 and would leave nothing but these: then what is a few steps
+ * from them counts as well. */
+aid_clipped aid_clipped_raw(const float *values, int64_t count, double kappa);
 
 /* The frames that are used, as a port: trimmed, without overscan level, bias and dark current;
  * saturated pixels are missing. Rows y0 .. y0+height-1 of the trimmed frame. */

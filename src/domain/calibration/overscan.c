@@ -2,6 +2,7 @@
 
 #include "core/base/memory.h"
 #include "core/imaging/stats.h"
+#include "domain/calibration/internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static void measure_lines(const lines *job, double *ret_noise)
     double squares = 0.0, freedom = 0.0;
     for (int32_t i = 0; i < job->count; i++) {
         take_line(job, i);
-        aid_clipped line = aid_clipped_stats(job->line, job->across, clip_kappa);
+        aid_clipped line = aid_clipped_raw(job->line, job->across, clip_kappa);
         job->level[i] = line.count > 0 ? line.mean : (double)NAN;
         if (line.count > 1) { /* sigma is that of all values: with n, not n - 1 */
             squares += line.sigma * line.sigma * (double)line.count;
@@ -142,7 +143,7 @@ static double image_level(const lines *job, const aid_section *trim, int32_t lin
     for (int32_t k = begin + step / 2; k < end && n < LINE_SAMPLE; k += step)
         values[n++] =
             job->columns ? aid_image_row(job->raw, k)[at] : aid_image_row(job->raw, at)[k];
-    return aid_clipped_stats(values, n, clip_kappa).mean;
+    return aid_clipped_raw(values, n, clip_kappa).mean;
 }
 
 /* How much of a stripe of the overscan is in the image: the slope of the image's steps from line to

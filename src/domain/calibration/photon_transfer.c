@@ -61,7 +61,7 @@ static void measure_cell(const pair_job *job, const float *a, const float *b, in
     job->cells.mean[slot] = job->cells.variance[slot] = NAN;
     if (n < CELL * CELL / 2)
         return;
-    aid_clipped noise = aid_clipped_stats(values, n, 4.0);
+    aid_clipped noise = aid_clipped_raw(values, n, 4.0);
     if (noise.count < CELL * CELL / 4)
         return;
     double variance = noise.sigma * noise.sigma;

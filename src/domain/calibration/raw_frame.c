@@ -153,7 +153,7 @@ aid_status aid_raw_frame_examine(const aid_image *raw, const aid_frame_facts *fa
     sample pixels = {.values = room, .differences = room + 2 * SAMPLE};
     take_sample(&pixels, raw, &frame, options);
     frame.level = aid_median_of(pixels.values, pixels.count);
-    frame.noise = aid_clipped_stats(pixels.differences, pixels.count, 4.0).sigma / sqrt(2.0);
+    frame.noise = aid_clipped_raw(pixels.differences, pixels.count, 4.0).sigma / sqrt(2.0);
     double raw_level = 0.5 * ((double)pixels.lowest + (double)pixels.highest);
     frame.saturated_fraction = saturated_fraction(&pixels, raw_level, frame.noise);
     judge(&frame, &pixels, options->type);

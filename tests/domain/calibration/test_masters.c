@@ -268,6 +268,32 @@ TEST(stars_in_sky_flats_leave_no_trace)
     night_done(&flats);
 }
 
+/* Noise of 0.4 ADU: more than half of the differences of neighbours are 0, and so is their MAD.
+ * Rounding adds 1/12: sqrt(0.16 + 0.083) = 0.493; 36 cells of 1024 pixels: 0.4 %, and of a noise so
+ * coarse the rounding is not quite independent. */
+TEST(a_camera_of_little_noise_in_whole_numbers_is_measured_all_the_same)
+{
+    night biases = {0};
+    for (int k = 0; k < 6; k++) {
+        add_frame(&biases, 0.0, 0.0);
+        aid_random random = aid_random_seeded(5, (uint64_t)k);
+        for (int i = 0; i < PIXELS; i++)
+            biases.images[k].data[i] = (float)rint(100.2 + 0.4 * aid_random_normal(&random));
+        biases.images[k].data[77] = 60.0f; /* a pixel of its own */
+    }
+    aid_master_options options = options_of(AID_TYPE_BIAS);
+    aid_master master = made(&biases, &options);
+    CHECK_EQUAL(master.frames, 6);
+    CHECK_NEAR(biases.frames[0].noise, 0.49, 0.03);
+    CHECK_NEAR(master.frame_noise, 0.49, 0.02);
+    double mean = 0.0;
+    for (int i = 0; i < PIXELS; i++)
+        mean += (double)master.image.data[i] / PIXELS;
+    CHECK_NEAR(mean, 100.2, 0.03);
+    aid_master_done(&master);
+    night_done(&biases);
+}
+
 /* ----------------------------------------------------------------------------- what is left out
  */
 

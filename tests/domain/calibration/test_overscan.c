@@ -109,6 +109,22 @@ TEST(stripes_that_the_image_has_as_well_are_taken_off_it)
     aid_overscan_done(&overscan);
 }
 
+/* 60 % of the pixels are 1000 and 40 % are 1001: the level is between them. */
+TEST(a_level_between_two_whole_numbers_is_found)
+{
+    AID_CLEANUP(aid_image_done)
+    aid_image raw = {0};
+    aid_random random = aid_random_seeded(11, 0);
+    CHECK_OK(aid_image_init(WIDTH, HEIGHT, &raw, &err));
+    for (int64_t i = 0; i < (int64_t)WIDTH * HEIGHT; i++)
+        raw.data[i] = aid_random_uniform(&random) < 0.4 ? 1001.0f : 1000.0f;
+    for (int method = AID_OVERSCAN_ROW; method <= AID_OVERSCAN_MEDIAN; method++) {
+        aid_overscan overscan = measured(&raw, (aid_overscan_method)method);
+        CHECK_NEAR(overscan.level, 1000.4, 0.03); /* 6400 pixels: 0.006 */
+        aid_overscan_done(&overscan);
+    }
+}
+
 TEST(the_trimmed_frame_is_the_image_without_the_level)
 {
     AID_CLEANUP(aid_image_done)

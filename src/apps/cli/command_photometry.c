@@ -21,6 +21,7 @@ static const aid_setting_use uses[] = {
     {AID_FIELD("annulus", photometry_options, annulus)},
     {AID_FIELD("aperture-correction", photometry_options, aperture_correction)},
     {AID_FIELD("local-background", photometry_options, local_background)},
+    {AID_FIELD("fixed-wcs", photometry_options, fixed_wcs)},
     {AID_FIELD("zero-point", photometry_options, zero_point)},
     {AID_FIELD("gain", photometry_options, gain)},
     {AID_FIELD("saturation", photometry_options, saturation)},

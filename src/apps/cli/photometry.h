@@ -12,7 +12,7 @@ typedef struct photometry_options {
     const char *at, *at_pixel, *output, *annulus;
     int photometry; /* photometry_method */
     double aperture, zero_point, gain, saturation;
-    bool aperture_correction, local_background;
+    bool aperture_correction, local_background, fixed_wcs;
     aid_common_options common;
 } photometry_options;
 
@@ -61,6 +61,7 @@ typedef struct photometry_image {
     double fwhm_px;           /* of the PSF; NaN without */
     const char *method;       /* "psf", "aperture", "map" */
     const char *sky_place;    /* "wcs" or "pixel" */
+    aid_position_shift shift; /* of the WCS, by the stars */
     double *ra_deg, *dec_deg; /* [positions] of each position on this image */
 } photometry_image;
 void photometry_image_done(photometry_image *image);

@@ -232,6 +232,27 @@ static void describe_image(const opened *opened_image, photometry_image *image)
     image->fwhm_px = opened_image->is_difference ? NAN : opened_image->exposure.psf.fwhm_px;
 }
 
+/* What the image's own stars say against its WCS. Positions in pixels are taken at their word. */
+static aid_status follow_stars(photometry_job *job, const opened *opened_image,
+                               photometry_image *image, double (*xy)[2], aid_error *err)
+{
+    const aid_exposure *exposure = &opened_image->exposure;
+    if (job->options->fixed_wcs || strcmp(image->sky_place, "wcs") != 0 ||
+        exposure->stars.count == 0)
+        return AID_OK;
+    double radius = AID_MAX(3.0, exposure->stars.fwhm_px); /* NaN gives 3 */
+    AID_TRY(aid_refine_positions(&exposure->stars, radius, job->positions.count, xy, &image->shift,
+                                 err));
+    if (image->shift.applied)
+        aid_note_add(
+            &job->notes, "photometry",
+            "%s: positions moved by %.2f, %.2f px, as far as %d stars are off their places "
+            "(rms %.2f px)",
+            name_of(image->path), image->shift.x_px, image->shift.y_px, image->shift.matched,
+            image->shift.rms_px);
+    return AID_OK;
+}
+
 static aid_status measure(photometry_job *job, int index, opened *opened_image, aid_error *err)
 {
     static const char *const names[] = {
@@ -251,6 +272,7 @@ static aid_status measure(photometry_job *job, int index, opened *opened_image, 
     aid_status status = place(job, wcs, image, xy, err);
     aid_wcs_free(wcs);
     AID_TRY(status);
+    AID_TRY(follow_stars(job, opened_image, image, xy, err));
 
     aid_forced_options options = {.method = (aid_forced_method)choose_method(job, opened_image),
                                   .aperture = job->aperture,

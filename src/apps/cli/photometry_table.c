@@ -256,6 +256,12 @@ static void put_images(aid_json_writer *json, const photometry_job *job)
         aid_json_number(json, image->fwhm_px);
         aid_json_key(json, "zero_point");
         aid_json_number(json, image->zero_point);
+        aid_json_key(json, "moved_x_px");
+        aid_json_number(json, image->shift.applied ? image->shift.x_px : 0.0);
+        aid_json_key(json, "moved_y_px");
+        aid_json_number(json, image->shift.applied ? image->shift.y_px : 0.0);
+        aid_json_key(json, "moved_by_stars");
+        aid_json_integer(json, image->shift.matched);
         aid_json_key(json, "aperture_correction");
         aid_json_number(json, image->correction);
         aid_json_end_object(json);

@@ -140,6 +140,8 @@ const aid_setting aid_settings[] = {
     TEXT("annulus", "IN,OUT", "radii of the ring around it that the local background is from, px"),
     {.key = "aperture-correction", .kind = AID_SETTING_FLAG,
      .help = "scale the flux in the aperture to that of the whole star, by the curve of growth"},
+    {.key = "fixed-wcs", .kind = AID_SETTING_FLAG,
+     .help = "place positions by the WCS as it is; else they follow stars that are among them"},
     {.key = "local-background", .kind = AID_SETTING_FLAG,
      .help = "fit a constant under each source together with the PSF"},
 

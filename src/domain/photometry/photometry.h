@@ -343,6 +343,22 @@ AID_MUST_USE aid_status aid_forced_photometry(const aid_forced_input *input, con
                                               aid_pool *pool, aid_forced_flux *ret_fluxes,
                                               aid_error *err);
 
+/* How far positions that a WCS gave are off, by the stars of the image that are among them. */
+typedef struct aid_position_shift {
+    int matched;       /* stars that it is from */
+    bool applied;      /* the positions were moved */
+    double x_px, y_px; /* mean move of the matched */
+    double rms_px;     /* scatter of the stars about it, per axis */
+} aid_position_shift;
+
+/* Moves all positions by what the brighter, unflagged stars within `radius_px` of one of them say:
+ * a shift, or an affine map where there are many. Leaves them alone where too few match, where
+ * they scatter as chance would, or where the shift is less than its error. Positions that are not
+ * finite stay. */
+AID_MUST_USE aid_status aid_refine_positions(const aid_stars *stars, double radius_px, int count,
+                                             double (*xy)[2], aid_position_shift *ret_shift,
+                                             aid_error *err);
+
 /* The flux that a source measured as flux +- flux_err lies below with that probability, given that
  * it is not negative. */
 double aid_flux_upper_limit(double flux, double flux_err, double probability);

@@ -100,6 +100,11 @@ static aid_status find_cosmic_rays(frame_work *work, aid_error *err)
     AID_TRY(aid_find_cosmic_rays(&input, &options, work->pool, &cosmics, err));
     work->frame->hits = cosmics.hits;
     work->frame->hit_pixels = cosmics.pixels;
+    calibrated->bad += cosmics.line_pixels;
+    if (cosmics.line_pixels > 0)
+        aid_note_add(work->notes, "calibrate",
+                     "%s: %lld pixels of columns or rows that stand out are masked as bad",
+                     calibrated->facts.name, (long long)cosmics.line_pixels);
     if (options.want_clean) {
         aid_image_done(&calibrated->image);
         calibrated->image = cosmics.clean;

@@ -151,7 +151,7 @@ aid_status calibrate_choose(const calibrate_run *run, const aid_frame_facts *fac
     size_t count = (size_t)run->master_count;
     aid_choice_options options = AID_CHOICE_DEFAULTS;
     options.temperature_tolerance_c = run->options->temperature_tolerance;
-    AID_TRY(aid_new_array(count + 1, sizeof *list, "masters", &list, err));
+    AID_TRY(aid_new_array(count + 1, sizeof(void *), "masters", &list, err));
     free(frame->choices);
     frame->choices = NULL;
     AID_TRY(aid_new_array(CALIBRATE_KINDS * count + 1, sizeof *frame->choices, "choices",

@@ -157,7 +157,7 @@ static aid_status run_groups(calibrate_run *run, aid_error *err)
     AID_CLEANUP(aid_free_pointer)
     bool *taken = NULL;
     size_t count = (size_t)run->frame_count;
-    AID_TRY(aid_new_array(count, sizeof *frames, "frames", &frames, err));
+    AID_TRY(aid_new_array(count, sizeof(void *), "frames", &frames, err));
     AID_TRY(aid_new_array(count, sizeof *taken, "frames", &taken, err));
     for (int first = 0; first < run->frame_count; first++) {
         frame_group group = {.run = run, .frames = frames};

@@ -181,14 +181,14 @@ static float smooth_at(const aid_cosmic_search *search, int32_t x, int32_t y)
 static void block_star(const aid_cosmic_search *search, int32_t x, int32_t y, uint8_t *blocked)
 {
     enum { REACH = 4 };
-    static const int8_t half_width[2 * REACH + 1] = {2, 3, 4, 4, 4, 4, 4, 3, 2};
+    static const uint8_t half_width[2 * REACH + 1] = {2, 3, 4, 4, 4, 4, 4, 3, 2};
     for (int32_t j = -REACH; j <= REACH; j++) {
         if (y + j < 0 || y + j >= search->height)
             continue;
         int32_t half = half_width[j + REACH];
         int32_t x0 = AID_MAX(x - half, 0), x1 = AID_MIN(x + half, search->width - 1);
         memset(blocked + (int64_t)(y + j) * search->width + x0, AID_PIXEL_BLOCKED,
-               (size_t)(x1 - x0 + 1));
+               (size_t)x1 - (size_t)x0 + 1);
     }
 }
 
@@ -515,6 +515,39 @@ static bool is_of_the_hit(const aid_cosmic_search *search, int64_t at)
     return false;
 }
 
+/* No particle goes along one column for that long: a bad one. */
+static bool is_line(const aid_cosmic_search *search, const int64_t *group, int64_t count)
+{
+    enum { LONG = 64, WIDE = 3 };
+    int32_t x0 = INT32_MAX, y0 = INT32_MAX, x1 = -1, y1 = -1;
+    for (int64_t k = 0; k < count; k++) {
+        int32_t x = (int32_t)(group[k] % search->width), y = (int32_t)(group[k] / search->width);
+        x0 = AID_MIN(x0, x);
+        x1 = AID_MAX(x1, x);
+        y0 = AID_MIN(y0, y);
+        y1 = AID_MAX(y1, y);
+    }
+    int32_t width = x1 - x0 + 1, height = y1 - y0 + 1;
+    return AID_MAX(width, height) >= LONG && AID_MIN(width, height) <= WIDE;
+}
+
+static void keep_group(const cosmic_job *job, const int64_t *group, int64_t count,
+                       aid_cosmics *cosmics)
+{
+    const aid_cosmic_search *search = job->search;
+    bool settle = search->options->settle, line = settle && is_line(search, group, count);
+    if (settle && !line && is_star(job, group, count))
+        return;
+    int64_t kept = 0;
+    for (int64_t k = 0; k < count; k++)
+        if (line || is_of_the_hit(search, group[k])) {
+            search->found[group[k]] = (uint8_t)(AID_PIXEL_STRUCK | (line ? AID_PIXEL_LINE : 0));
+            kept++;
+        }
+    cosmics->hits += line ? 0 : 1;
+    *(line ? &cosmics->line_pixels : &cosmics->pixels) += kept;
+}
+
 /* Groups into search->found: what is left there is a hit. Counts pixels and groups. */
 static aid_status keep_hits(cosmic_job *job, aid_cosmics *cosmics, aid_error *err)
 {
@@ -531,14 +564,8 @@ static aid_status keep_hits(cosmic_job *job, aid_cosmics *cosmics, aid_error *er
             continue;
         bool seeded;
         int64_t count = collect(search, i, group, &seeded);
-        if (search->options->settle && (!seeded || is_star(job, group, count)))
-            continue;
-        cosmics->hits++;
-        for (int64_t k = 0; k < count; k++)
-            if (is_of_the_hit(search, group[k])) {
-                search->found[group[k]] = AID_PIXEL_STRUCK;
-                cosmics->pixels++;
-            }
+        if (seeded || !search->options->settle)
+            keep_group(job, group, count, cosmics);
     }
     for (int64_t i = 0; i < all; i++)
         search->state[i] |= search->found[i];
@@ -573,7 +600,7 @@ static void put_mask(const aid_cosmic_search *search, aid_mask *mask)
     int64_t all = (int64_t)search->width * search->height;
     for (int64_t i = 0; i < all; i++)
         if (search->state[i] & AID_PIXEL_STRUCK)
-            mask->data[i] |= AID_MASK_COSMIC_RAY;
+            mask->data[i] |= search->state[i] & AID_PIXEL_LINE ? AID_MASK_BAD : AID_MASK_COSMIC_RAY;
 }
 
 static aid_status find(cosmic_job *job, aid_pool *pool, aid_cosmics *ret_cosmics, aid_error *err)

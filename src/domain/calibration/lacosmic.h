@@ -62,6 +62,7 @@ typedef struct aid_cosmic_input {
 typedef struct aid_cosmics {
     aid_image clean;      /* with `want_clean`, the image with the hits filled; else empty */
     int64_t pixels, hits; /* marked, and connected groups of them */
+    int64_t line_pixels;  /* of bad columns and rows, which are AID_MASK_BAD and no hits */
     int iterations;       /* that found something */
 } aid_cosmics;
 void aid_cosmics_done(aid_cosmics *cosmics);

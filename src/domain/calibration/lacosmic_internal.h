@@ -15,7 +15,8 @@ enum {
     AID_PIXEL_CORE = 8,   /* and not just by its rule for neighbours */
     AID_PIXEL_SEED = 16,  /* settled to be a hit, whatever is beside it */
     AID_PIXEL_SHARP = 32, /* sharper than a star can be */
-    AID_PIXEL_STARLIKE = 64
+    AID_PIXEL_STARLIKE = 64,
+    AID_PIXEL_LINE = 128 /* of a bad column or row, no hit */
 };
 
 enum { AID_COSMIC_TILE_WIDTH = 256, AID_COSMIC_TILE_HEIGHT = 64, AID_COSMIC_KERNEL = 7 };

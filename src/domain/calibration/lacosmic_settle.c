@@ -91,6 +91,15 @@ static bool towers(const aid_cosmic_settle_input *input, int32_t x, int32_t y, d
     return sound >= 2;
 }
 
+/* What a hit surrounds is part of it. */
+static bool is_enclosed(const aid_cosmic_search *search, int32_t x, int32_t y)
+{
+    if (x == 0 || y == 0 || x == search->width - 1 || y == search->height - 1)
+        return false;
+    const uint8_t *state = search->state + (int64_t)y * search->width + x;
+    return state[-1] & state[1] & state[-search->width] & state[search->width] & AID_PIXEL_STRUCK;
+}
+
 static uint8_t judge_structure(const aid_cosmic_settle_input *input, int32_t x, int32_t y,
                                const surroundings *around)
 {
@@ -99,6 +108,8 @@ static uint8_t judge_structure(const aid_cosmic_settle_input *input, int32_t x, 
     uint8_t settled = state & (uint8_t) ~(AID_PIXEL_STRUCK | AID_PIXEL_SEED);
     if (state & AID_PIXEL_CORE)
         return settled | AID_PIXEL_STRUCK | AID_PIXEL_SEED;
+    if (is_enclosed(search, x, y))
+        return settled | AID_PIXEL_STRUCK;
     bool stands_out = around->known && around->excess_sigma > member_sigma;
     if (state & AID_PIXEL_FOUND && stands_out && towers(input, x, y, around->median))
         return settled | AID_PIXEL_STRUCK;

@@ -481,6 +481,27 @@ TEST(masked_and_missing_pixels_are_neither_judged_nor_changed)
     scene_done(&sky);
 }
 
+TEST(a_column_that_is_too_bright_is_bad_and_no_hit)
+{
+    scene sky = struck_sky(300, 200, 0);
+    for (int32_t y = 40; y < 150; y++)
+        aid_image_row(&sky.image, y)[150] += 800.0f;
+    for (int32_t y = 30; y < 60; y++) /* so long may a hit be */
+        aid_image_row(&sky.image, y)[50] += 800.0f;
+    aid_lacosmic_options options = AID_LACOSMIC_DEFAULTS;
+    options.read_noise_e = 6.0;
+    aid_cosmics cosmics;
+    CHECK_OK(search(&sky, &options, NULL, &cosmics));
+    for (int32_t y = 40; y < 150; y++)
+        CHECK_EQUAL(aid_mask_row(&sky.mask, y)[150], AID_MASK_BAD);
+    for (int32_t y = 30; y < 60; y++)
+        CHECK_EQUAL(aid_mask_row(&sky.mask, y)[50], AID_MASK_COSMIC_RAY);
+    CHECK(cosmics.line_pixels >= 110 && cosmics.line_pixels < 120);
+    CHECK(cosmics.pixels >= 30 && cosmics.pixels < 40);
+    CHECK(cosmics.hits >= 1 && cosmics.hits <= 3);
+    scene_done(&sky);
+}
+
 /* A flat-topped star with a bleeding column would look like a hit along its edges. */
 TEST(a_saturated_star_is_left_alone)
 {

@@ -498,6 +498,7 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
     align_run run = {.invocation = invocation,
                      .options = invocation->options,
                      .count = invocation->argument_count - 1};
+    frame_keep_buffers();
     AID_TRY(aid_new_array((size_t)run.count, sizeof *run.images, "images", &run.images, err));
     aid_status status = every_step(&run, err);
     frame_done(&run.reference);

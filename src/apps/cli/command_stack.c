@@ -130,15 +130,32 @@ static aid_status store_frame(stack_run *run, cli_frame *frame, const aid_grid_m
     options.grid = grid->x ? grid : NULL;
     options.subtract_sky = true;
     options.scale = described->scale;
-    aid_image_done(&frame->facts.image);
     aid_image_done(&frame->pixels.variance);
     AID_TRY(aid_regrid_frame(&frame->pixels, &frame->facts, &options, run->pool, &pixels, err));
     add_saturated(run, &pixels.mask);
     return aid_frame_store_add(run->store, &pixels.image, &pixels.variance, err);
 }
 
+/* The first image is the reference, unless another one was named, and is here already. */
+static aid_status take_reference(stack_run *run, aid_error *err)
+{
+    cli_frame *frame = &run->reference;
+    const aid_stack_options settings = stack_settings(run->options);
+    const aid_grid_map none = {0};
+    aid_registration registration = {
+        .transform = aid_transform_identity(frame->width, frame->height), .method = "reference"};
+    memcpy(run->inputs[0].sha256, frame->file.sha256, sizeof run->inputs[0].sha256);
+    run->inputs[0].notes = run->notes;
+    AID_TRY(aid_registration_judge(&frame->facts, &frame->facts, &registration, err));
+    AID_TRY(aid_stack_describe(&frame->facts, &frame->facts, &registration, &settings,
+                               &run->inputs[0].notes, &run->frames[0], err));
+    return store_frame(run, frame, &none, &run->frames[0], err);
+}
+
 static aid_status take_frame(stack_run *run, int i, aid_error *err)
 {
+    if (i == 0 && !run->options->reference)
+        return take_reference(run, err);
     stack_input *input = &run->inputs[i];
     AID_CLEANUP(frame_done)
     cli_frame frame = {0};
@@ -152,6 +169,7 @@ static aid_status take_frame(stack_run *run, int i, aid_error *err)
     AID_TRY(map_frame(run, &frame, &input->notes, &registration, &grid, err));
     AID_TRY(aid_stack_describe(&run->reference.facts, &frame.facts, &registration, &settings,
                                &input->notes, &run->frames[i], err));
+    aid_image_done(&frame.facts.image); /* the last to look at it was the flux scale */
     return store_frame(run, &frame, &grid, &run->frames[i], err);
 }
 
@@ -338,9 +356,11 @@ static void print_table(const stack_run *run)
                    r->rms_px, r->shift_px, r->rotation_deg, frame->fwhm_px, frame->scale,
                    frame->weight);
     }
-    printf("%d of %d images in %s: %g s in all, gain %.4g e-/unit, %lld pixels clipped\n",
-           run->summary.used, run->count, run->options->output, run->summary.total_exposure_s,
-           run->summary.gain, (long long)run->stacked.clipped);
+    printf("%d of %d images in %s: gain %.4g e-/unit, %lld pixels clipped", run->summary.used,
+           run->count, run->options->output, run->summary.gain, (long long)run->stacked.clipped);
+    if (isfinite(run->summary.total_exposure_s))
+        printf(", %g s in all", run->summary.total_exposure_s);
+    putchar('\n');
 }
 
 static void put_number(aid_json_writer *json, const char *key, double value)
@@ -441,7 +461,8 @@ static aid_status every_step(stack_run *run, aid_error *err)
         request_of(run, options->reference ? options->reference : run->inputs[0].path);
     AID_TRY(aid_pool_new(aid_threads_of(&options->common), &run->pool, err));
     AID_TRY(frame_read(&request, run->pool, &run->notes, &run->reference, err));
-    aid_frame_pixels_done(&run->reference.pixels);
+    if (options->reference)
+        aid_frame_pixels_done(&run->reference.pixels);
     AID_TRY(aid_mask_init(run->reference.width, run->reference.height, &run->saturated, err));
     AID_TRY(aid_frame_store_new(options->memory_mb << 19, NULL, &run->store, err)); /* the half */
     aid_status status = take_frames(run, err);
@@ -461,6 +482,7 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
     stack_run run = {.invocation = invocation,
                      .options = invocation->options,
                      .count = invocation->argument_count};
+    frame_keep_buffers();
     AID_TRY(aid_new_array((size_t)run.count, sizeof *run.inputs, "images", &run.inputs, err));
     aid_status status =
         aid_new_array((size_t)run.count, sizeof *run.frames, "images", &run.frames, err);

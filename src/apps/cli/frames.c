@@ -5,6 +5,7 @@
 #include "apps/common/version.h"
 #include "core/base/text.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +118,12 @@ aid_status frame_read(const frame_request *request, aid_pool *pool, aid_notes *n
     *ret_frame = read;
     read = (cli_frame){0};
     return AID_OK;
+}
+
+void frame_keep_buffers(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
 
 void frame_done(cli_frame *frame)

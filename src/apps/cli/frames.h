@@ -31,6 +31,10 @@ void frame_done(cli_frame *frame);
 /* The facts, where there are any. */
 const aid_exposure *frame_facts(const cli_frame *frame);
 
+/* Frames of one size come one after another: the C library keeps the memory of one for the next,
+ * up to 32 MB a piece, rather than having the kernel clear new pages each time. */
+void frame_keep_buffers(void);
+
 /* ---- cards ---- */
 
 /* Cards of `from` that still hold on another grid of pixels: no WCS, no sections, no statistics. */

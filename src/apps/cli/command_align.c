@@ -212,6 +212,9 @@ static aid_status resample(const align_run *run, cli_frame *image, const aid_gri
     AID_TRY(
         aid_regrid_frame(&image->pixels, frame_facts(image), &options, run->inner, &pixels, err));
     result->missing = missing_of(&pixels.image);
+    if (result->missing >= 1.0)
+        AID_FAIL(err, AID_ERR_INVALID, "%s: no pixel of the reference's grid gets a value from it",
+                 image->path);
     return frame_write(result->output, &pixels, &cards, run->reference.facts.wcs, err);
 }
 

@@ -262,6 +262,13 @@ TEST(wrong_usage_and_hostile_maps_are_refused_before_anything_is_written)
         CHECK(file && fputs(maps[i], file) >= 0 && fclose(file) == 0);
         CHECK_EXIT("align img.fits ref.fits -o o.fits --transform-in bad.json", 3, "bad.json");
     }
+    FILE *file = fopen("away.json", "w");
+    CHECK(file && fputs("{\"from\":\"reference\",\"to\":\"image\","
+                        "\"matrix\":[[1,0],[0,1]],\"offset\":[9000,0]}",
+                        file) >= 0);
+    CHECK(fclose(file) == 0);
+    CHECK_EXIT("align img.fits ref.fits -o o.fits --transform-in away.json", 3,
+               "img.fits: no pixel of the reference's grid gets a value");
     CHECK(!exists("o.fits"));
 }
 

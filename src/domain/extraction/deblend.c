@@ -10,6 +10,9 @@
 
 enum { PIECES_PER_TASK = 64, MAX_BOX_PIXELS = 1 << 28, MAX_LEVELS = 1024 };
 
+/* Sources that meet below this share of their peaks do not spoil one another. */
+static const double apart_below = 0.1;
+
 typedef struct branch {
     int32_t joined; /* to which branch it belongs now; itself: none */
     int32_t parent; /* the branch that it became part of; -1: none */
@@ -22,6 +25,7 @@ typedef struct branch {
     bool fresh;              /* two branches have met in it at the present level */
     bool existing;           /* since a higher level */
     bool whole;              /* nothing in it has been made a source */
+    bool apart;              /* a source that meets the others at its feet only */
 } branch;
 
 /* One piece, its pixels in lists and its box as a grid of indices into them. */
@@ -275,6 +279,12 @@ static bool is_significant(const blend *piece, const branch *item, double level)
            (double)item->summit > options->summit * piece->pixel_noise;
 }
 
+static void make_source(blend *piece, branch *item, double level)
+{
+    item->label = piece->sources++;
+    item->apart = level < apart_below * (double)item->peak;
+}
+
 static void judge(blend *piece, branch *joint, double level)
 {
     int significant = 0;
@@ -287,7 +297,7 @@ static void judge(blend *piece, branch *joint, double level)
     joint->whole = false;
     for (int32_t son = joint->first_son; son >= 0; son = piece->items[son].next_son)
         if (piece->items[son].whole && is_significant(piece, &piece->items[son], level))
-            piece->items[son].label = piece->sources++;
+            make_source(piece, &piece->items[son], level);
 }
 
 /* The state of every branch as of the level above the one that comes. */
@@ -406,7 +416,8 @@ static aid_status label_pixels(blend *piece, aid_error *err)
 typedef struct split_result {
     int32_t sources;
     int64_t runs_count;
-    aid_run *runs; /* owner: number of the source within the piece */
+    aid_run *runs;  /* owner: number of the source within the piece */
+    uint8_t *apart; /* [sources] */
     bool too_large;
 } split_result;
 
@@ -446,6 +457,10 @@ static aid_status split_runs(const blend *piece, const aid_run *runs, int64_t co
     }
     result->runs_count = pieces;
     result->sources = piece->sources;
+    AID_TRY(aid_new_array((size_t)piece->sources, 1, "deblending", &result->apart, err));
+    for (int i = 0; i < piece->branches; i++)
+        if (piece->items[i].label >= 0)
+            result->apart[piece->items[i].label] = piece->items[i].apart;
     return AID_OK;
 }
 
@@ -526,7 +541,7 @@ static void put_split(const split_result *split, aid_footprints *to, uint8_t *bl
 {
     for (int64_t i = 0; i < split->runs_count; i++) {
         if (i == 0 || split->runs[i].owner != split->runs[i - 1].owner) {
-            blended[to->count] = 1;
+            blended[to->count] = split->apart[split->runs[i].owner] ? 0 : 1;
             to->first[to->count++] = to->runs_count;
         }
         to->runs[to->runs_count++] = split->runs[i];
@@ -595,8 +610,10 @@ aid_status aid_footprints_deblend(const aid_field *field, const aid_deblend_opti
                               deblend_some, &job, err);
     if (status == AID_OK)
         status = put_together(footprints, job.splits, &result, &blended, err);
-    for (int64_t i = 0; i < footprints->count; i++)
+    for (int64_t i = 0; i < footprints->count; i++) {
         free(job.splits[i].runs);
+        free(job.splits[i].apart);
+    }
     free(job.splits);
     if (status != AID_OK) {
         aid_footprints_done(&result);

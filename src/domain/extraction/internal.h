@@ -123,7 +123,8 @@ typedef struct aid_deblend_options {
 } aid_deblend_options;
 
 /* Splits pieces in place: afterwards each is one source. ret_blended [count] is 1 where a source
- * was part of a larger piece, 2 where that had too many pieces. Release with free(). */
+ * was part of a larger piece and meets the others above a tenth of its peak, 2 where that had too
+ * many pieces. Release with free(). */
 AID_MUST_USE aid_status aid_footprints_deblend(const aid_field *field,
                                                const aid_deblend_options *options,
                                                aid_footprints *footprints, uint8_t **ret_blended,

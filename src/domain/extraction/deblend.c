@@ -275,6 +275,7 @@ static bool is_significant(const blend *piece, const branch *item, double level)
     double photons = piece->gain > 0.0 ? level / piece->gain : 0.0;
     double noise = options->noise * sqrt(piece->pixel_noise * piece->pixel_noise + photons);
     return item->count_above >= options->min_pixels && excess > options->contrast * whole &&
+           excess > options->pedestal * item->flux_above &&
            (double)item->peak - level > options->prominence * noise &&
            (double)item->summit > options->summit * piece->pixel_noise;
 }

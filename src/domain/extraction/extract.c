@@ -326,6 +326,9 @@ static aid_status clean_and_number(detection *found, aid_sources *sources, aid_e
 
 /* Where few pixels are enough for a source, it must stand out of the saddle by so many sigma. */
 static const double matched_prominence = 1.0;
+/* And its light must be more than what lies under it by this share: where it meets others as faint
+ * as itself on a bright ground, that is the ground's own noise. */
+static const double matched_pedestal = 0.02;
 /* Levels of a matched filter's pieces begin here, in sigma of the sharper image, and are so many
  * times as many: they reach farther down. */
 static const double matched_base = 1.0;
@@ -349,6 +352,7 @@ static aid_status find_footprints(const aid_field *field, detection *found, aid_
         deblending.min_pixels = AID_MAX(found->min_pixels, MATCHED_BRANCH_PIXELS);
         deblending.noise = found->sharp.noise;
         deblending.prominence = matched_prominence;
+        deblending.pedestal = matched_pedestal;
         deblending.levels = AID_MIN(MATCHED_LEVELS * options->deblend_levels, MOST_LEVELS);
         deblending.of_neighbour = true; /* the low isophote makes one piece of many sources */
         if (!counts) {

@@ -119,6 +119,7 @@ typedef struct aid_deblend_options {
     double base;       /* the lowest level, in sigma of `values` (or counts) */
     double noise;      /* of `values`, for a pixel's noise of 1 */
     double prominence; /* of a branch above the saddle, in sigma of `values` */
+    double pedestal;   /* least share of a branch's light that is above the saddle */
     double summit;     /* least of a branch in `filtered`, for a pixel's noise of 1; 0: any */
 } aid_deblend_options;
 

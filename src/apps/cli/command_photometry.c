@@ -25,6 +25,7 @@ static const aid_setting_use uses[] = {
     {AID_FIELD("zero-point", photometry_options, zero_point)},
     {AID_FIELD("gain", photometry_options, gain)},
     {AID_FIELD("saturation", photometry_options, saturation)},
+    {AID_FIELD("hdu", photometry_options, hdu)},
     AID_COMMON_USES(photometry_options),
 };
 

@@ -9,7 +9,7 @@
 #include "domain/photometry/photometry.h"
 
 typedef struct photometry_options {
-    const char *at, *at_pixel, *output, *annulus;
+    const char *at, *at_pixel, *output, *annulus, *hdu;
     int photometry; /* photometry_method */
     double aperture, zero_point, gain, saturation;
     bool aperture_correction, local_background, fixed_wcs;

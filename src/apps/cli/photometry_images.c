@@ -120,7 +120,9 @@ static aid_status open_difference(photometry_job *job, const char *path, opened 
 
 static aid_status open_image(photometry_job *job, const char *path, opened *image, aid_error *err)
 {
-    AID_TRY(aid_fits_read(path, NULL, &image->file, err));
+    aid_fits_read_options options = AID_FITS_READ_DEFAULTS;
+    options.hdu = job->options->hdu;
+    AID_TRY(aid_fits_read(path, &options, &image->file, err));
     if (!strcmp(image->file.hdu_name, "DIFFERENCE"))
         return open_difference(job, path, image, err);
     return prepare(job, path, image, err);

@@ -197,6 +197,7 @@ TEST(what_makes_no_sense_is_refused_in_one_line_and_nothing_is_written)
     CHECK_EXIT("photometry sci.fits --at-pixel 10,5 -o x.dat", 2, "x.dat");
     CHECK_EXIT("photometry sci.fits --at-pixel 10,5 --annulus 3,2 -o x.csv", 2, "annulus");
     CHECK_EXIT("photometry sci.fits --at-pixel 10,5 --annulus 3 -o x.csv", 2, "IN,OUT");
+    CHECK_EXIT("photometry sci.fits --hdu 7 --at-pixel 10,5 -o x.csv", 3, "sci.fits");
     CHECK_EXIT("photometry none.fits --at-pixel 10,5 -o x.csv", 1, "none.fits");
     write_text("odd.csv", "a,b\n1,2\n");
     CHECK_EXIT("photometry sci.fits --at odd.csv -o x.csv", 3, "odd.csv: no columns ra, dec");

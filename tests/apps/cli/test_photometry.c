@@ -171,7 +171,7 @@ TEST(a_catalogue_may_hold_psf_fluxes_classes_and_shapes)
     CHECK_EQUAL(aid_table_find(&plain, "flux_psf"), -1);
     int bright = 0, points = 0;
     for (int64_t i = 0; i < all.rows; i++) {
-        if (strcmp(text(&all, "flags", i), "") || !(number(&all, "snr", i) > 40.0))
+        if (strcmp(text(&all, "flags", i), "") || !(number(&all, "snr", i) > 60.0))
             continue;
         bright++;
         points += !strcmp(text(&all, "class", i), "point");

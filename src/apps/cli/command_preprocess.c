@@ -67,6 +67,17 @@ static aid_status hash_program(night_state *night, aid_error *err)
     return status;
 }
 
+/* Better now than when all frames are done. */
+static aid_status check_reference(const char *path, aid_error *err)
+{
+    aid_fits_image image;
+    aid_fits_read_options options = AID_FITS_READ_DEFAULTS;
+    options.headers_only = true;
+    AID_TRY(aid_fits_read(path, &options, &image, err));
+    aid_fits_image_done(&image);
+    return AID_OK;
+}
+
 static aid_status check_options(const night_state *night, aid_error *err)
 {
     struct stat status;
@@ -77,9 +88,7 @@ static aid_status check_options(const night_state *night, aid_error *err)
         AID_FAIL(err, AID_ERR_USAGE, "%s: not a folder", night->folder);
     if (strlen(night->output) >= AID_MAX_PATH - 256)
         AID_FAIL(err, AID_ERR_USAGE, "the output folder's name is too long");
-    if (options->reference && stat(options->reference, &status))
-        AID_FAIL(err, AID_ERR_IO, "%s: cannot be read: %s", options->reference, strerror(errno));
-    return AID_OK;
+    return options->reference ? check_reference(options->reference, err) : AID_OK;
 }
 
 static bool is_told(const aid_invocation *invocation, const char *key)
@@ -236,12 +245,13 @@ const aid_command aid_command_preprocess = {
         "Finds the FITS files of a folder, tells bias, dark, flat and science frames apart by\n"
         "their headers, makes the masters, and takes every science frame through calibration,\n"
         "cosmic-ray cleaning, quality and alignment. Writes masters/, frames/ (image, VARIANCE,\n"
-        "MASK), aligned/, stacks/, night.json, night.csv, report.html and, apart from what is the\n"
-        "same from run to run, timing.json. A frame that fails is\n"
-        "named with its reason in night.json, and the others are done; the exit status is then 3\n"
-        "where the frames are at fault and 1 where the machine is. What was done by an earlier\n"
-        "run, also one that was killed, is not done again unless inputs, settings or program have\n"
-        "changed. --stages takes some of bias,dark,flat,cosmic-rays,quality,align,stack.\n",
+        "MASK), aligned/, stacks/, night.json, night.csv and report.html; and timing.json, the\n"
+        "one file that is not the same from run to run.\n"
+        "\n"
+        "A frame that fails is named with its reason in night.json, and the others are done; the\n"
+        "exit status is then 3 where frames are at fault, and 1 where the machine is. What an\n"
+        "earlier run has done, also one that was killed, is not done again unless frames,\n"
+        "settings or program have changed; what it has left there beyond that goes.\n",
     .example = "astrid preprocess night/raw -o night/processed --memory 4000",
     .arguments = arguments,
     .argument_count = (int)AID_COUNT_OF(arguments),

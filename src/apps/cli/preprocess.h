@@ -192,6 +192,11 @@ AID_MUST_USE aid_status night_stack_groups(night_state *night, aid_error *err);
 AID_MUST_USE aid_status night_choose_reference(night_state *night, int group, aid_error *err);
 AID_MUST_USE aid_status night_read_reference(night_state *night, const night_group *group,
                                              cli_frame *ret_reference, aid_error *err);
+/* Positions by both WCS where a polynomial would not do; empty (x is NULL) where it does. Release
+ * with aid_grid_map_done. */
+AID_MUST_USE aid_status night_exact_map(const cli_frame *reference, const cli_frame *frame,
+                                        const aid_registration *registration, aid_grid_map *ret_map,
+                                        aid_error *err);
 /* A calibrated frame; the path of `how` does not matter. */
 AID_MUST_USE aid_status night_read_frame(const frame_request *how, const night_state *night,
                                          const night_frame *frame, aid_pool *pool,

@@ -35,8 +35,8 @@ static aid_status alignment_id(const alignment_job *job, const night_frame *fram
 {
     night_hash hash;
     AID_TRY(night_hash_begin(job->night, "aligned 1", &hash, err));
-    fprintf(hash.stream, "frame %s\nreference %s\nkernel %s\n", frame->id, job->group->reference_id,
-            frame_kernel_name(kernel));
+    fprintf(hash.stream, "frame %s\nreference %s\nkernel %s exact\n", frame->id,
+            job->group->reference_id, frame_kernel_name(kernel));
     return night_hash_end(&hash, ret_id, err);
 }
 
@@ -115,11 +115,29 @@ static aid_registration of_itself(const cli_frame *frame)
                               .correlation = 1.0};
 }
 
+aid_status night_exact_map(const cli_frame *reference, const cli_frame *frame,
+                           const aid_registration *registration, aid_grid_map *ret_map,
+                           aid_error *err)
+{
+    double worst_px;
+    const aid_wcs_pair pair = {.grid = &reference->facts,
+                               .frame = &frame->facts,
+                               .width = reference->width,
+                               .height = reference->height,
+                               .frame_width = frame->width,
+                               .frame_height = frame->height};
+    return aid_align_exactly(&pair, registration, ret_map, &worst_px, err);
+}
+
 static aid_status onto_grid(const alignment_job *job, cli_frame *frame,
                             const aid_registration *registration, aid_pool *pool, aid_error *err)
 {
     aid_regrid_options options = AID_REGRID_DEFAULTS;
     aid_frame_pixels pixels = {0};
+    AID_CLEANUP(aid_grid_map_done)
+    aid_grid_map exact = {0};
+    AID_TRY(night_exact_map(&job->reference, frame, registration, &exact, err));
+    options.grid = exact.x ? &exact : NULL;
     options.width = job->reference.width;
     options.height = job->reference.height;
     options.map = &registration->transform;

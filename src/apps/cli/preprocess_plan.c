@@ -401,7 +401,8 @@ void night_print_plan(const night_state *night, FILE *out)
     fprintf(out, "\nMasters (%d):\n", night->set_count);
     for (int i = 0; i < night->set_count; i++)
         print_set(night, i, out);
-    fprintf(out, "\nScience frames (%d, in %d groups):\n", night->frame_count, night->group_count);
+    fprintf(out, "\nScience frames (%d; groups of object and filter: %d):\n", night->frame_count,
+            night->group_count);
     for (int i = 0; i < night->frame_count; i++)
         print_frame(night, &night->frames[i], out);
     if (refused)

@@ -81,7 +81,11 @@ static aid_status onto_grid(stacking *work, cli_frame *frame, const aid_stack_fr
 {
     AID_CLEANUP(aid_frame_pixels_done)
     aid_frame_pixels pixels = {0};
+    AID_CLEANUP(aid_grid_map_done)
+    aid_grid_map exact = {0};
     aid_regrid_options options = AID_REGRID_DEFAULTS;
+    AID_TRY(night_exact_map(&work->reference, frame, &described->registration, &exact, err));
+    options.grid = exact.x ? &exact : NULL;
     options.width = work->reference.width;
     options.height = work->reference.height;
     options.map = &described->registration.transform;

@@ -11,6 +11,9 @@
     "simulate -o night --size 256 --star-density 4000 --transients 0 --faders 0 --variables 0 "    \
     "--movers 0 --raw 2 --raw-science 3 "
 
+/* Where it is not about quality and alignment. */
+#define FAST " --stages bias,flat,cosmic-rays"
+
 static char first_night[64];
 
 static void remove_first_night(void)
@@ -184,7 +187,7 @@ TEST(a_night_that_was_killed_goes_on_to_the_same_bytes)
         kill(child, SIGKILL);
         (void)finish(child);
     }
-    for (int delay = 5; delay < 400; delay = 2 * delay + 7) {
+    for (int delay = 20; delay < 400; delay *= 4) {
         pid_t child = start("", "preprocess night/raw -o out --threads 2");
         wait_ms(delay);
         kill(child, SIGKILL);
@@ -210,8 +213,8 @@ TEST(frames_that_are_no_longer_in_the_night_go_and_files_of_others_stay)
 TEST(less_memory_means_fewer_at_once_and_the_same_bytes_and_too_little_is_refused)
 {
     make_night();
-    must_run("preprocess night/raw -o out --threads 2");
-    must_run("preprocess night/raw -o small --threads 2 --memory 64");
+    must_run("preprocess night/raw -o out --threads 2" FAST);
+    must_run("preprocess night/raw -o small --threads 2 --memory 64" FAST);
     must("diff -r -x timing.json out small");
     write_raw("large.fits", "OBJECT", "30", 1200);
     must("mkdir large; mv large.fits large");
@@ -227,7 +230,7 @@ TEST(two_processes_do_not_write_to_one_night)
     CHECK_EXIT("preprocess night/raw -o out", 1, "another process is writing to it");
     CHECK_EQUAL(entries_in("out"), 0);
     close(held);
-    must_run("preprocess night/raw -o out");
+    must_run("preprocess night/raw -o out" FAST);
 }
 
 /* A file may have 450 kB and no more: the decoder's memory fits, masters do not, and what is there
@@ -235,13 +238,13 @@ TEST(two_processes_do_not_write_to_one_night)
 TEST(a_full_disk_ends_the_night_and_leaves_no_half_of_a_file)
 {
     make_night();
-    pid_t child = start("ulimit -f 900;", "preprocess night/raw -o out");
+    pid_t child = start("ulimit -f 900;", "preprocess night/raw -o out" FAST);
     CHECK_EQUAL(finish(child), 1);
     CHECK(strstr(error_text, "out/"));
     CHECK(!exists("out/night.json"));
     must("test -z \"$(find out -name '.*.part')\"");
-    must_run("preprocess night/raw -o out");
-    must_run("preprocess night/raw -o fresh");
+    must_run("preprocess night/raw -o out" FAST);
+    must_run("preprocess night/raw -o fresh" FAST);
     must("diff -r -x timing.json out fresh");
 }
 
@@ -260,7 +263,7 @@ TEST(files_that_cannot_be_used_are_named_with_their_reasons_and_the_rest_is_done
     copy_head("night/raw/bias_1.fits", "night/raw/bias_cut.fits", 60000);
     must("mkdir night/raw/deeper; cp night/raw/bias_2.fits night/raw/deeper/copy.fits");
     must("echo 'no image at all' > night/raw/readme.txt; : > night/raw/empty.fits");
-    CHECK_EXIT("preprocess night/raw -o out", 3, "2 of 12 files cannot be read");
+    CHECK_EXIT("preprocess night/raw -o out" FAST, 3, "2 of 12 files cannot be read");
     json_t *night = load("out/night.json");
     const json_t *counts = json_object_get(night, "counts");
     CHECK_EQUAL(number_of(counts, "files_not_used"), 3);
@@ -279,11 +282,10 @@ TEST(files_that_cannot_be_used_are_named_with_their_reasons_and_the_rest_is_done
 TEST(headers_that_lie_and_shapes_that_differ_spoil_nothing_else)
 {
     make_night();
-    must_run("preprocess night/raw -o good");
+    must_run("preprocess night/raw -o good" FAST);
     write_raw("night/raw/bias_small.fits", "BIAS", "0", 100);
     write_raw("night/raw/lone.fits", "OBJECT", "30,5", 300);
-    int exit_code = astrid("preprocess night/raw -o out");
-    CHECK_EQUAL(exit_code, 0);
+    must_run("preprocess night/raw -o out" FAST);
     json_t *night = load("out/night.json");
     const json_t *lone = frame_of(night, "lone.fits");
     const json_t *bias = json_object_get(json_object_get(lone, "calibration_metadata"), "bias");

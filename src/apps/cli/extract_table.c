@@ -172,7 +172,7 @@ static const column_row sextractor_rows[] = {
      DOUBLE(b), 4, false},
     {"THETA_IMAGE", "deg", "pos.posAng;instr.det", "Position angle, counter-clockwise from x",
      DOUBLE(theta_deg), 2, false},
-    {"THETA_SKY", "deg", "pos.posAng", "Position angle, east of north",
+    {"THETA_J2000", "deg", "pos.posAng", "Position angle, east of north",
      DOUBLE(position_angle_deg), 2, false},
     {"ELLIPTICITY", NULL, "src.ellipticity", "1 - B_IMAGE/A_IMAGE", DOUBLE(ellipticity), 3, false},
     {"FWHM_IMAGE", "pix", "phys.angSize;src", "FWHM of a Gaussian core", DOUBLE(fwhm_px), 3, false},

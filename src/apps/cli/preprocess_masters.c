@@ -255,6 +255,7 @@ static bool is_input_s_fault(aid_status status)
 static void drop_frame(night_state *night, night_set *set, int number, const aid_error *why)
 {
     night_fail(night, &night->files[set->files[number]].failure, why);
+    night->files[set->files[number]].unreadable = true;
     aid_log(AID_WARN, "preprocess.file.refused", "file=%s reason=%s",
             night->files[set->files[number]].path, why->message);
     memmove(&set->files[number], &set->files[number + 1],

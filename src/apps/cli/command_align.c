@@ -28,7 +28,7 @@ typedef struct align_options {
 } align_options;
 
 static const aid_setting_use uses[] = {
-    {AID_FIELD("output", align_options, output),
+    {AID_FIELD("output", align_options, output), .unit = "FILE",
      .help = "the aligned image; of several images, the folder they go to"},
     {AID_FIELD("register", align_options, method)},
     {AID_FIELD("model", align_options, model)},

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 static const aid_setting_use uses[] = {
-    {AID_FIELD("output", extract_options, output),
+    {AID_FIELD("output", extract_options, output), .unit = "FILE",
      .help = "catalogue: .fits, .vot, .csv or .json; of several images, the folder of theirs"},
     {AID_FIELD("threshold", extract_options, threshold), .fallback = "4.8",
      .help = "least significance of a source"},

@@ -21,7 +21,7 @@ typedef struct filter_options {
 } filter_options;
 
 static const aid_setting_use uses[] = {
-    {AID_FIELD("output", filter_options, output),
+    {AID_FIELD("output", filter_options, output), .unit = "FILE",
      .help = "table of the rows that are kept: .fits, .vot, .json or .csv"},
     {AID_FIELD("rejected", filter_options, rejected)},
     {AID_FIELD("min-snr", filter_options, min_snr)},

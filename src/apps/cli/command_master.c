@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 static const aid_setting_use uses[] = {
-    {AID_FIELD("output", master_options, output),
+    {AID_FIELD("output", master_options, output), .unit = "FILE",
      .help = "the master, a FITS file (default ./master_TYPE.fits)"},
     {AID_FIELD("bias", master_options, bias)},
     {AID_FIELD("dark", master_options, dark)},

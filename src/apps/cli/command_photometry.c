@@ -14,7 +14,7 @@
 static const aid_setting_use uses[] = {
     {AID_FIELD("at", photometry_options, at)},
     {AID_FIELD("at-pixel", photometry_options, at_pixel)},
-    {AID_FIELD("output", photometry_options, output),
+    {AID_FIELD("output", photometry_options, output), .unit = "FILE",
      .help = "table of the fluxes: .csv, .fits, .vot or .json; else they are printed"},
     {AID_FIELD("photometry", photometry_options, photometry)},
     {AID_FIELD("aperture", photometry_options, aperture)},

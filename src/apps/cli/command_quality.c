@@ -14,7 +14,7 @@
 #include <string.h>
 
 static const aid_setting_use uses[] = {
-    {AID_FIELD("output", quality_options, output),
+    {AID_FIELD("output", quality_options, output), .unit = "FILE|FOLDER",
      .help = "table (.csv .json .vot .fits), or folder for tables and report"},
     {AID_FIELD("reference", quality_options, reference)},
     {AID_FIELD("reference-hdu", quality_options, reference_hdu)},

@@ -17,7 +17,7 @@ typedef struct rank_options {
 } rank_options;
 
 static const aid_setting_use uses[] = {
-    {AID_FIELD("output", rank_options, output),
+    {AID_FIELD("output", rank_options, output), .unit = "FILE",
      .help = "table of the rows in their order: .fits, .vot, .json or .csv"},
     {AID_FIELD("top", rank_options, top)},
     {AID_FIELD("weights", rank_options, weights)},

@@ -20,7 +20,8 @@ typedef struct stack_options {
 } stack_options;
 
 static const aid_setting_use uses[] = {
-    {AID_FIELD("output", stack_options, output), .help = "the stack, a FITS file"},
+    {AID_FIELD("output", stack_options, output), .unit = "FILE",
+     .help = "the stack, a FITS file; has to be given"},
     {AID_FIELD("reference", stack_options, reference),
      .help = "image whose pixel grid and flux scale the others get; else the first one"},
     {AID_FIELD("combine", stack_options, combine), .fallback = "weighted",

@@ -14,18 +14,18 @@ extern char **environ;
 /* clang-format off */
 static const aid_command *const commands[] = {
     &aid_command_run,
+    &aid_command_preprocess,
+    &aid_command_master,
+    &aid_command_calibrate,
+    &aid_command_quality,
     &aid_command_align,
     &aid_command_stack,
-    &aid_command_simulate,
-    &aid_command_preprocess,
-    &aid_command_compare,
-    &aid_command_calibrate,
+    &aid_command_extract,
     &aid_command_photometry,
     &aid_command_filter,
-    &aid_command_master,
-    &aid_command_quality,
-    &aid_command_extract,
     &aid_command_rank,
+    &aid_command_simulate,
+    &aid_command_compare,
 };
 /* clang-format on */
 

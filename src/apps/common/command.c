@@ -75,6 +75,12 @@ static void set_unset(const aid_setting *setting, void *field)
     }
 }
 
+static const char *unit_of(const aid_setting_use *use, const aid_setting *setting)
+{
+    const char *unit = use->unit ? use->unit : setting->unit;
+    return unit ? unit : "";
+}
+
 static const char *fallback_of(const aid_setting_use *use, const aid_setting *setting)
 {
     const char *text = use->fallback ? use->fallback : setting->fallback;
@@ -195,7 +201,7 @@ static aid_status take_option(command_reading *reading, int argc, char *const *a
                          (next[1] == '-' || find_option(reading->command, next, &unused));
         if (!next || is_option)
             AID_FAIL(err, AID_ERR_USAGE, "--%s needs a value: --%s %s", use->key, use->key,
-                     setting->unit);
+                     unit_of(use, setting));
         value = next;
         ++*at;
     }
@@ -332,12 +338,12 @@ static void print_range(const aid_setting *setting, const char *fallback, FILE *
 static void print_setting(const aid_setting_use *use, FILE *out)
 {
     const aid_setting *setting = setting_of(use);
+    const char *unit = unit_of(use, setting);
     char names[96];
     if (setting->letter)
-        snprintf(names, sizeof names, "-%c, --%s %s", setting->letter, setting->key, setting->unit);
+        snprintf(names, sizeof names, "-%c, --%s %s", setting->letter, setting->key, unit);
     else
-        snprintf(names, sizeof names, "    --%s %s", setting->key,
-                 setting->unit ? setting->unit : "");
+        snprintf(names, sizeof names, "    --%s %s", setting->key, unit);
     fprintf(out, "  %-*s %s", HELP_COLUMN, names, use->help ? use->help : setting->help);
     print_range(setting, fallback_of(use, setting), out);
 }
@@ -345,9 +351,12 @@ static void print_setting(const aid_setting_use *use, FILE *out)
 void aid_command_help(const aid_command *command, FILE *out)
 {
     fprintf(out, "Usage: astrid %s", command->name);
-    for (int i = 0; i < command->argument_count; i++)
+    bool many = false; /* an earlier argument's name says already that there may be more */
+    for (int i = 0; i < command->argument_count; i++) {
         fprintf(out, " %s%s", command->arguments[i].name,
-                command->arguments[i].repeats ? "..." : "");
+                command->arguments[i].repeats && !many ? "..." : "");
+        many = many || strstr(command->arguments[i].name, "...");
+    }
     fprintf(out, " [options]\n\n%s\n", command->summary);
     if (command->details)
         fprintf(out, "\n%s", command->details);

@@ -14,6 +14,7 @@ typedef struct aid_setting_use {
     aid_setting_kind kind; /* of the field: has to be that of the setting */
     const char *fallback;  /* NULL: the setting's own; "": unset, whatever the setting says */
     const char *help;      /* NULL: the setting's own */
+    const char *unit;      /* for --help, NULL: the setting's own */
 } aid_setting_use;
 
 /* {AID_FIELD("threshold", run_options, threshold)}, more members may follow. */

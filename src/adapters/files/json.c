@@ -176,3 +176,47 @@ void aid_json_bool(aid_json_writer *json, bool value)
     begin_value(json);
     fputs(value ? "true" : "false", json->stream);
 }
+
+/* ---------------------------------------------------------------------------- keys with values */
+
+void aid_json_put_text(aid_json_writer *json, const char *key, const char *value)
+{
+    aid_json_key(json, key);
+    aid_json_text(json, value && *value ? value : NULL);
+}
+
+void aid_json_put_number(aid_json_writer *json, const char *key, double value)
+{
+    aid_json_key(json, key);
+    aid_json_number(json, value);
+}
+
+void aid_json_put_rounded(aid_json_writer *json, const char *key, double value, int decimals)
+{
+    aid_json_key(json, key);
+    aid_json_rounded(json, value, decimals);
+}
+
+void aid_json_put_integer(aid_json_writer *json, const char *key, int64_t value)
+{
+    aid_json_key(json, key);
+    aid_json_integer(json, value);
+}
+
+void aid_json_put_bool(aid_json_writer *json, const char *key, bool value)
+{
+    aid_json_key(json, key);
+    aid_json_bool(json, value);
+}
+
+void aid_json_put_object(aid_json_writer *json, const char *key)
+{
+    aid_json_key(json, key);
+    aid_json_begin_object(json);
+}
+
+void aid_json_put_array(aid_json_writer *json, const char *key)
+{
+    aid_json_key(json, key);
+    aid_json_begin_array(json);
+}

@@ -57,4 +57,13 @@ void aid_json_integer(aid_json_writer *json, int64_t value);
 void aid_json_bool(aid_json_writer *json, bool value);
 void aid_json_null(aid_json_writer *json);
 
+/* A key and its value. Empty text is null as well: a name that nobody gave. */
+void aid_json_put_text(aid_json_writer *json, const char *key, const char *value);
+void aid_json_put_number(aid_json_writer *json, const char *key, double value);
+void aid_json_put_rounded(aid_json_writer *json, const char *key, double value, int decimals);
+void aid_json_put_integer(aid_json_writer *json, const char *key, int64_t value);
+void aid_json_put_bool(aid_json_writer *json, const char *key, bool value);
+void aid_json_put_object(aid_json_writer *json, const char *key); /* begins it */
+void aid_json_put_array(aid_json_writer *json, const char *key);  /* begins it */
+
 #endif

@@ -1,7 +1,6 @@
 #include "adapters/fits/calibrated_file.h"
 
 #include "adapters/fits/fits.h"
-#include "core/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,16 +47,6 @@ static int axis_of(const char *keyword)
     return 0;
 }
 
-static aid_status put_number(aid_header *to, const char *keyword, double value, const char *comment,
-                             aid_error *err)
-{
-    char text[AID_DOUBLE_TEXT];
-    if (!isfinite(value))
-        return AID_OK;
-    aid_double_text(value, -1, text);
-    return aid_header_append(to, keyword, AID_CARD_NUMBER, text, comment, err);
-}
-
 static aid_status carry_card(const aid_card *card, const aid_header *raw,
                              const aid_calibrated *calibrated, aid_header *to, aid_error *err)
 {
@@ -68,19 +57,13 @@ static aid_status carry_card(const aid_card *card, const aid_header *raw,
     if (axis && card == aid_header_find(raw, card->keyword) &&
         aid_header_number(raw, card->keyword, &value)) {
         double moved = value - (axis == 1 ? calibrated->trim_x0 : calibrated->trim_y0);
-        return put_number(to, card->keyword, moved, card->comment, err);
+        return aid_header_put_number(to, card->keyword, moved, card->comment, err);
     }
     return aid_header_append(to, card->keyword, card->kind, card->value, card->comment, err);
 }
 
 /* ------------------------------------------------------------------------------ what holds instead
  */
-
-static aid_status put_text(aid_header *to, const char *keyword, const char *value,
-                           const char *comment, aid_error *err)
-{
-    return aid_header_append(to, keyword, AID_CARD_STRING, value, comment, err);
-}
 
 static aid_status put_steps(const aid_calibrated *calibrated, aid_header *to, aid_error *err)
 {
@@ -98,8 +81,8 @@ static aid_status put_steps(const aid_calibrated *calibrated, aid_header *to, ai
             snprintf(text + length, sizeof text - length, "%s%s", length ? ", " : "",
                      steps[i].name);
     }
-    return put_text(to, AID_CALIBRATED_KEYWORD, *text ? text : "none", "what was corrected for",
-                    err);
+    return aid_header_put_text(to, AID_CALIBRATED_KEYWORD, *text ? text : "none",
+                               "what was corrected for", err);
 }
 
 aid_status aid_calibrated_cards(const aid_header *raw, const aid_calibrated *calibrated,
@@ -108,15 +91,16 @@ aid_status aid_calibrated_cards(const aid_header *raw, const aid_calibrated *cal
     const aid_frame_facts *facts = &calibrated->facts;
     for (int i = 0; i < raw->count; i++)
         AID_TRY(carry_card(&raw->cards[i], raw, calibrated, to, err));
-    AID_TRY(put_text(to, "IMAGETYP", "light", "calibrated", err));
-    AID_TRY(put_text(to, "BUNIT", calibrated->electrons ? "electron" : "adu", "", err));
-    AID_TRY(put_number(to, "GAIN", facts->gain, "[e-] of one unit", err));
-    AID_TRY(put_number(to, "EGAIN", facts->gain, "[e-] of one unit", err));
-    AID_TRY(put_number(to, "RDNOISE", facts->read_noise_e, "[e-]", err));
-    AID_TRY(put_number(to, "SATURATE", facts->saturation, "in the unit of the image", err));
+    AID_TRY(aid_header_put_text(to, "IMAGETYP", "light", "calibrated", err));
+    AID_TRY(aid_header_put_text(to, "BUNIT", calibrated->electrons ? "electron" : "adu", "", err));
+    AID_TRY(aid_header_put_number(to, "GAIN", facts->gain, "[e-] of one unit", err));
+    AID_TRY(aid_header_put_number(to, "EGAIN", facts->gain, "[e-] of one unit", err));
+    AID_TRY(aid_header_put_number(to, "RDNOISE", facts->read_noise_e, "[e-]", err));
+    AID_TRY(
+        aid_header_put_number(to, "SATURATE", facts->saturation, "in the unit of the image", err));
     if (calibrated->overscan_done)
-        AID_TRY(put_number(to, "OVSCLEV", calibrated->overscan_level,
-                           "[adu] of the overscan, median", err));
+        AID_TRY(aid_header_put_number(to, "OVSCLEV", calibrated->overscan_level,
+                                      "[adu] of the overscan, median", err));
     return put_steps(calibrated, to, err);
 }
 
@@ -141,7 +125,8 @@ static aid_status put_variance(aid_fits_writer *writer, const aid_calibrated *ca
 {
     AID_CLEANUP(aid_header_done)
     aid_header cards = {0};
-    AID_TRY(put_text(&cards, "BUNIT", calibrated->electrons ? "electron2" : "adu2", "", err));
+    AID_TRY(aid_header_put_text(&cards, "BUNIT", calibrated->electrons ? "electron2" : "adu2", "",
+                                err));
     return aid_fits_put_image(writer, "VARIANCE", &calibrated->variance, &cards, err);
 }
 

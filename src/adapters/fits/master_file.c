@@ -2,7 +2,6 @@
 
 #include "adapters/fits/fits.h"
 #include "core/base/memory.h"
-#include "core/base/text.h"
 #include "core/imaging/stats.h"
 
 #include <math.h>
@@ -15,23 +14,6 @@ static const char stage[] = "masters";
 
 /* ----------------------------------------------------------------------------------------- cards
  */
-
-static aid_status put_text(aid_header *cards, const char *keyword, const char *value,
-                           const char *comment, aid_error *err)
-{
-    return value[0] ? aid_header_append(cards, keyword, AID_CARD_STRING, value, comment, err)
-                    : AID_OK;
-}
-
-static aid_status put_number(aid_header *cards, const char *keyword, double value,
-                             const char *comment, aid_error *err)
-{
-    char text[AID_DOUBLE_TEXT];
-    if (!isfinite(value))
-        return AID_OK;
-    aid_double_text(value, -1, text);
-    return aid_header_append(cards, keyword, AID_CARD_NUMBER, text, comment, err);
-}
 
 /* Day of the Gregorian calendar (Fliegel & Van Flandern 1968, Commun. ACM 11, 657). */
 void aid_mjd_text(double mjd, char ret_text[AID_MJD_TEXT])
@@ -60,7 +42,7 @@ static aid_status put_date(aid_header *cards, const char *keyword, double mjd, c
     if (!(mjd > 0.0 && mjd < 1e6))
         return AID_OK;
     aid_mjd_text(mjd, text);
-    return put_text(cards, keyword, text, comment, err);
+    return aid_header_put_text(cards, keyword, text, comment, err);
 }
 
 static const char *unit_of(aid_frame_type type)
@@ -70,16 +52,18 @@ static const char *unit_of(aid_frame_type type)
 
 static aid_status put_facts(aid_header *cards, const aid_frame_facts *facts, aid_error *err)
 {
-    AID_TRY(put_text(cards, "INSTRUME", facts->instrument, "", err));
+    AID_TRY(aid_header_put_text(cards, "INSTRUME", facts->instrument, "", err));
     if (facts->type == AID_TYPE_FLAT)
-        AID_TRY(put_text(cards, "FILTER", facts->filter, "", err));
-    AID_TRY(put_number(cards, "EXPTIME", facts->exposure_s, "[s] of one frame (median)", err));
-    AID_TRY(put_number(cards, "CCD-TEMP", facts->temperature_c, "[deg C] median", err));
-    AID_TRY(put_number(cards, "XBINNING", facts->binning_x, "", err));
-    AID_TRY(put_number(cards, "YBINNING", facts->binning_y, "", err));
-    AID_TRY(put_number(cards, "EGAIN", facts->gain, "[e-/adu]", err));
-    AID_TRY(put_number(cards, "RDNOISE", facts->read_noise_e, "[e-]", err));
-    AID_TRY(put_number(cards, "SATURATE", facts->saturation, "[adu] of a raw frame", err));
+        AID_TRY(aid_header_put_text(cards, "FILTER", facts->filter, "", err));
+    AID_TRY(aid_header_put_number(cards, "EXPTIME", facts->exposure_s, "[s] of one frame (median)",
+                                  err));
+    AID_TRY(aid_header_put_number(cards, "CCD-TEMP", facts->temperature_c, "[deg C] median", err));
+    AID_TRY(aid_header_put_number(cards, "XBINNING", facts->binning_x, "", err));
+    AID_TRY(aid_header_put_number(cards, "YBINNING", facts->binning_y, "", err));
+    AID_TRY(aid_header_put_number(cards, "EGAIN", facts->gain, "[e-/adu]", err));
+    AID_TRY(aid_header_put_number(cards, "RDNOISE", facts->read_noise_e, "[e-]", err));
+    AID_TRY(
+        aid_header_put_number(cards, "SATURATE", facts->saturation, "[adu] of a raw frame", err));
     AID_TRY(
         put_date(cards, "DATE-OBS", facts->epoch.start_mjd_utc, "UTC, median of the frames", err));
     return put_date(cards, "VALIDTO", facts->valid_until_mjd_utc, "UTC", err);
@@ -89,19 +73,22 @@ static aid_status put_master(aid_header *cards, const aid_master *master, aid_er
 {
     char type[32];
     snprintf(type, sizeof type, "master %s", aid_frame_type_name(master->facts.type));
-    AID_TRY(put_text(cards, "IMAGETYP", type, "", err));
-    AID_TRY(put_text(cards, "BUNIT", unit_of(master->facts.type), "", err));
+    AID_TRY(aid_header_put_text(cards, "IMAGETYP", type, "", err));
+    AID_TRY(aid_header_put_text(cards, "BUNIT", unit_of(master->facts.type), "", err));
     AID_TRY(put_facts(cards, &master->facts, err));
-    AID_TRY(put_number(cards, "NCOMBINE", master->frames, "frames that it is made of", err));
-    AID_TRY(put_number(cards, "LEVEL", master->level, "median of the sound pixels", err));
-    AID_TRY(put_number(cards, "NOISE", master->noise, "their robust sigma", err));
-    AID_TRY(put_number(cards, "FRMNOISE", master->frame_noise, "[adu] noise of one frame", err));
     AID_TRY(
-        put_number(cards, "REJFRAC", master->rejected_fraction, "of the pixels, by clipping", err));
+        aid_header_put_number(cards, "NCOMBINE", master->frames, "frames that it is made of", err));
+    AID_TRY(
+        aid_header_put_number(cards, "LEVEL", master->level, "median of the sound pixels", err));
+    AID_TRY(aid_header_put_number(cards, "NOISE", master->noise, "their robust sigma", err));
+    AID_TRY(aid_header_put_number(cards, "FRMNOISE", master->frame_noise,
+                                  "[adu] noise of one frame", err));
+    AID_TRY(aid_header_put_number(cards, "REJFRAC", master->rejected_fraction,
+                                  "of the pixels, by clipping", err));
     AID_TRY(aid_header_append(cards, "OVERSUB", AID_CARD_LOGICAL,
                               master->above_overscan ? "T" : "F", "overscan level was subtracted",
                               err));
-    return put_text(cards, "MASTERID", master->id, "hash of inputs and parameters", err);
+    return aid_header_put_text(cards, "MASTERID", master->id, "hash of inputs and parameters", err);
 }
 
 static aid_status put_planes(aid_fits_writer *writer, const aid_master *master,

@@ -4,28 +4,21 @@
 
 #include "adapters/files/json.h"
 
-static void put_named(aid_json_writer *json, const char *key, const char *text)
-{
-    aid_json_key(json, key);
-    aid_json_text(json, text);
-}
-
 /* So that a table without rows reads back as what it was. */
 static const char *const kind_names[] = {
     [AID_COLUMN_INT64] = "integer", [AID_COLUMN_DOUBLE] = "double", [AID_COLUMN_TEXT] = "text"};
 
 static void put_columns(aid_json_writer *json, const aid_table *table)
 {
-    aid_json_key(json, "columns");
-    aid_json_begin_array(json);
+    aid_json_put_array(json, "columns");
     for (int i = 0; i < table->columns; i++) {
         const aid_column *column = &table->items[i];
         aid_json_begin_object(json);
-        put_named(json, "name", column->name);
-        put_named(json, "datatype", kind_names[column->kind]);
-        put_named(json, "unit", column->unit);
-        put_named(json, "ucd", column->ucd);
-        put_named(json, "description", column->description);
+        aid_json_put_text(json, "name", column->name);
+        aid_json_put_text(json, "datatype", kind_names[column->kind]);
+        aid_json_put_text(json, "unit", column->unit);
+        aid_json_put_text(json, "ucd", column->ucd);
+        aid_json_put_text(json, "description", column->description);
         aid_json_end_object(json);
     }
     aid_json_end_array(json);
@@ -54,11 +47,10 @@ static void write_json(const aid_table *table, FILE *stream)
 {
     aid_json_writer json = aid_json_writer_on(stream, 2);
     aid_json_begin_object(&json);
-    put_named(&json, "name", table->name);
-    put_named(&json, "description", table->description);
+    aid_json_put_text(&json, "name", table->name);
+    aid_json_put_text(&json, "description", table->description);
     put_columns(&json, table);
-    aid_json_key(&json, "rows");
-    aid_json_begin_array(&json);
+    aid_json_put_array(&json, "rows");
     for (int64_t row = 0; row < table->rows; row++) {
         aid_json_begin_object(&json);
         for (int i = 0; i < table->columns; i++)

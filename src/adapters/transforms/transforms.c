@@ -28,23 +28,15 @@ static void put_pair(aid_json_writer *json, double first, double second)
 
 static void put_shape(aid_json_writer *json, const char *key, int32_t width, int32_t height)
 {
-    aid_json_key(json, key);
-    aid_json_begin_array(json);
+    aid_json_put_array(json, key);
     aid_json_integer(json, width);
     aid_json_integer(json, height);
     aid_json_end_array(json);
 }
 
-static void put_number(aid_json_writer *json, const char *key, double value)
-{
-    aid_json_key(json, key);
-    aid_json_number(json, value);
-}
-
 static void put_terms(aid_json_writer *json, const char *key, const double *terms, int count)
 {
-    aid_json_key(json, key);
-    aid_json_begin_array(json);
+    aid_json_put_array(json, key);
     for (int k = 0; k < count; k++)
         aid_json_number(json, terms[k]);
     aid_json_end_array(json);
@@ -58,11 +50,10 @@ static void put_polynomial(aid_json_writer *json, const aid_transform *map)
         return;
     }
     aid_json_begin_object(json);
-    aid_json_key(json, "degree");
-    aid_json_integer(json, map->degree);
-    put_number(json, "x0", map->x0);
-    put_number(json, "y0", map->y0);
-    put_number(json, "scale", map->scale);
+    aid_json_put_integer(json, "degree", map->degree);
+    aid_json_put_number(json, "x0", map->x0);
+    aid_json_put_number(json, "y0", map->y0);
+    aid_json_put_number(json, "scale", map->scale);
     put_terms(json, "x", map->cx, terms_of(map->degree));
     put_terms(json, "y", map->cy, terms_of(map->degree));
     aid_json_end_object(json);
@@ -75,18 +66,13 @@ void aid_transform_put_json(aid_json_writer *json, const aid_transform_file *fil
     aid_transform_matrix(map, map->x0, map->y0, m);
     aid_transform_apply(map, map->x0, map->y0, &u, &v);
     aid_json_begin_object(json);
-    aid_json_key(json, "type");
-    aid_json_text(json, map->degree < 2 ? "AffineTransform" : "PolynomialTransform");
-    aid_json_key(json, "from");
-    aid_json_text(json, "reference");
-    aid_json_key(json, "to");
-    aid_json_text(json, "image");
-    aid_json_key(json, "pixel_convention");
-    aid_json_text(json, convention);
+    aid_json_put_text(json, "type", map->degree < 2 ? "AffineTransform" : "PolynomialTransform");
+    aid_json_put_text(json, "from", "reference");
+    aid_json_put_text(json, "to", "image");
+    aid_json_put_text(json, "pixel_convention", convention);
     put_shape(json, "from_shape", file->from_width, file->from_height);
     put_shape(json, "to_shape", file->to_width, file->to_height);
-    aid_json_key(json, "matrix");
-    aid_json_begin_array(json);
+    aid_json_put_array(json, "matrix");
     put_pair(json, m[0], m[1]);
     put_pair(json, m[2], m[3]);
     aid_json_end_array(json);

@@ -3,6 +3,7 @@
 #include "adapters/log/log.h"
 #include "apps/cli/calibrate.h"
 #include "apps/cli/frames.h"
+#include "apps/common/provenance.h"
 #include "apps/common/stop.h"
 #include "core/base/memory.h"
 
@@ -126,13 +127,14 @@ static aid_status master_cards(const calibrate_run *run, const calibrate_frame *
         if (!used)
             continue;
         snprintf(keyword, sizeof keyword, "%sFILE", stems[kind]);
-        AID_TRY(frame_text_card(cards, keyword, name_of(used->path), "master that was used", err));
+        AID_TRY(
+            aid_header_put_text(cards, keyword, name_of(used->path), "master that was used", err));
         snprintf(keyword, sizeof keyword, "%sHASH", stems[kind]);
-        AID_TRY(frame_text_card(cards, keyword, used->sha256, "SHA-256 of that file", err));
+        AID_TRY(aid_header_put_text(cards, keyword, used->sha256, "SHA-256 of that file", err));
         snprintf(keyword, sizeof keyword, "%sID", stems[kind]);
         if (used->master.id[0])
-            AID_TRY(frame_text_card(cards, keyword, used->master.id, "hash of what it was made of",
-                                    err));
+            AID_TRY(aid_header_put_text(cards, keyword, used->master.id,
+                                        "hash of what it was made of", err));
     }
     return AID_OK;
 }
@@ -145,15 +147,15 @@ static aid_status write_frame(const calibrate_run *run, const aid_fits_image *fi
     AID_CLEANUP(aid_header_done)
     aid_header cards = {0};
     int mode = run->options->cosmic_rays;
-    AID_TRY(frame_program_cards(run->invocation, &cards, err));
-    AID_TRY(frame_text_card(&cards, "RAWFILE", name_of(frame->path), "raw frame", err));
-    AID_TRY(frame_text_card(&cards, "RAWHASH", file->sha256, "SHA-256 of that file", err));
+    AID_TRY(aid_provenance_cards(run->invocation, &cards, err));
+    AID_TRY(aid_header_put_text(&cards, "RAWFILE", name_of(frame->path), "raw frame", err));
+    AID_TRY(aid_header_put_text(&cards, "RAWHASH", file->sha256, "SHA-256 of that file", err));
     AID_TRY(master_cards(run, frame, &cards, err));
-    AID_TRY(frame_text_card(&cards, "CRSTEP", modes[mode], "cosmic rays", err));
+    AID_TRY(aid_header_put_text(&cards, "CRSTEP", modes[mode], "cosmic rays", err));
     if (mode != COSMIC_RAYS_NONE) {
-        AID_TRY(frame_number_card(&cards, "NCRHITS", (double)frame->hits, "cosmic rays", err));
-        AID_TRY(frame_number_card(&cards, "NCRPIX", (double)frame->hit_pixels,
-                                  "pixels that they struck", err));
+        AID_TRY(aid_header_put_number(&cards, "NCRHITS", (double)frame->hits, "cosmic rays", err));
+        AID_TRY(aid_header_put_number(&cards, "NCRPIX", (double)frame->hit_pixels,
+                                      "pixels that they struck", err));
     }
     return aid_calibrated_write(frame->output, calibrated, &file->header, &cards, err);
 }

@@ -3,34 +3,9 @@
 
 #include <string.h>
 
-static void put_text(aid_json_writer *json, const char *key, const char *value)
-{
-    aid_json_key(json, key);
-    aid_json_text(json, value);
-}
-
-static void put_integer(aid_json_writer *json, const char *key, int64_t value)
-{
-    aid_json_key(json, key);
-    aid_json_integer(json, value);
-}
-
-static void put_number(aid_json_writer *json, const char *key, double value)
-{
-    aid_json_key(json, key);
-    aid_json_number(json, value);
-}
-
-static void put_bool(aid_json_writer *json, const char *key, bool value)
-{
-    aid_json_key(json, key);
-    aid_json_bool(json, value);
-}
-
 static void put_notes(aid_json_writer *json, const aid_note *notes, int count)
 {
-    aid_json_key(json, "notes");
-    aid_json_begin_array(json);
+    aid_json_put_array(json, "notes");
     for (int i = 0; i < count; i++)
         aid_json_text(json, notes[i].text);
     aid_json_end_array(json);
@@ -49,9 +24,9 @@ static void put_candidates(aid_json_writer *json, const calibrate_run *run,
             &frame->choices[(size_t)kind * (size_t)run->master_count + (size_t)i];
         bool used = frame->masters[kind] == i;
         aid_json_begin_object(json);
-        put_text(json, "file", master->path);
-        put_bool(json, "used", used);
-        put_text(json, "reason", used && master->told ? "told so" : choice->reason);
+        aid_json_put_text(json, "file", master->path);
+        aid_json_put_bool(json, "used", used);
+        aid_json_put_text(json, "reason", used && master->told ? "told so" : choice->reason);
         aid_json_end_object(json);
     }
     aid_json_end_array(json);
@@ -60,8 +35,7 @@ static void put_candidates(aid_json_writer *json, const calibrate_run *run,
 static void put_masters(aid_json_writer *json, const calibrate_run *run,
                         const calibrate_frame *frame)
 {
-    aid_json_key(json, "masters");
-    aid_json_begin_object(json);
+    aid_json_put_object(json, "masters");
     for (int kind = 0; kind < CALIBRATE_KINDS; kind++) {
         aid_json_key(json, aid_frame_type_name(calibrate_types[kind]));
         put_candidates(json, run, frame, kind);
@@ -72,32 +46,32 @@ static void put_masters(aid_json_writer *json, const calibrate_run *run,
 static void put_numbers(aid_json_writer *json, const calibrate_frame *frame)
 {
     const aid_calibrated *numbers = &frame->numbers;
-    put_text(json, "unit", numbers->electrons ? "electron" : "adu");
-    put_integer(json, "width", numbers->facts.width);
-    put_integer(json, "height", numbers->facts.height);
-    put_bool(json, "overscan", numbers->overscan_done);
-    put_bool(json, "bias", numbers->bias_done);
-    put_bool(json, "dark", numbers->dark_done);
-    put_bool(json, "flat", numbers->flat_done);
-    put_number(json, "overscan_level", numbers->overscan_level);
-    put_number(json, "gain", numbers->facts.gain);
-    put_number(json, "read_noise_e", numbers->facts.read_noise_e);
-    put_number(json, "saturation", numbers->facts.saturation);
-    put_integer(json, "bad_pixels", numbers->bad);
-    put_integer(json, "saturated_pixels", numbers->saturated);
-    put_integer(json, "no_data_pixels", numbers->no_data);
-    put_integer(json, "cosmic_ray_hits", frame->hits);
-    put_integer(json, "cosmic_ray_pixels", frame->hit_pixels);
+    aid_json_put_text(json, "unit", numbers->electrons ? "electron" : "adu");
+    aid_json_put_integer(json, "width", numbers->facts.width);
+    aid_json_put_integer(json, "height", numbers->facts.height);
+    aid_json_put_bool(json, "overscan", numbers->overscan_done);
+    aid_json_put_bool(json, "bias", numbers->bias_done);
+    aid_json_put_bool(json, "dark", numbers->dark_done);
+    aid_json_put_bool(json, "flat", numbers->flat_done);
+    aid_json_put_number(json, "overscan_level", numbers->overscan_level);
+    aid_json_put_number(json, "gain", numbers->facts.gain);
+    aid_json_put_number(json, "read_noise_e", numbers->facts.read_noise_e);
+    aid_json_put_number(json, "saturation", numbers->facts.saturation);
+    aid_json_put_integer(json, "bad_pixels", numbers->bad);
+    aid_json_put_integer(json, "saturated_pixels", numbers->saturated);
+    aid_json_put_integer(json, "no_data_pixels", numbers->no_data);
+    aid_json_put_integer(json, "cosmic_ray_hits", frame->hits);
+    aid_json_put_integer(json, "cosmic_ray_pixels", frame->hit_pixels);
 }
 
 static void put_frame(aid_json_writer *json, const calibrate_run *run, const calibrate_frame *frame)
 {
     aid_json_begin_object(json);
-    put_text(json, "file", frame->path);
-    put_text(json, "sha256", *frame->sha256 ? frame->sha256 : NULL);
-    put_text(json, "status", aid_status_name(frame->failure.status));
-    put_text(json, "error", frame->done ? NULL : frame->failure.message);
-    put_text(json, "output", frame->done ? frame->output : NULL);
+    aid_json_put_text(json, "file", frame->path);
+    aid_json_put_text(json, "sha256", *frame->sha256 ? frame->sha256 : NULL);
+    aid_json_put_text(json, "status", aid_status_name(frame->failure.status));
+    aid_json_put_text(json, "error", frame->done ? NULL : frame->failure.message);
+    aid_json_put_text(json, "output", frame->done ? frame->output : NULL);
     put_masters(json, run, frame);
     if (frame->done)
         put_numbers(json, frame);
@@ -117,12 +91,11 @@ void calibrate_print_json(const calibrate_run *run)
 {
     aid_json_writer json = aid_json_writer_on(stdout, 4);
     aid_json_begin_object(&json);
-    put_text(&json, "output", run->output);
-    put_integer(&json, "done", frames_done(run));
-    put_integer(&json, "refused", run->frame_count - frames_done(run));
+    aid_json_put_text(&json, "output", run->output);
+    aid_json_put_integer(&json, "done", frames_done(run));
+    aid_json_put_integer(&json, "refused", run->frame_count - frames_done(run));
     put_notes(&json, run->notes.items, run->notes.count);
-    aid_json_key(&json, "frames");
-    aid_json_begin_array(&json);
+    aid_json_put_array(&json, "frames");
     for (int i = 0; i < run->frame_count; i++)
         put_frame(&json, run, &run->frames[i]);
     aid_json_end_array(&json);

@@ -35,12 +35,3 @@ void print_notes(const aid_notes *notes)
     for (int i = 0; i < notes->count; i++)
         fprintf(stderr, "note: %s\n", notes->items[i].text);
 }
-
-void put_notes(aid_json_writer *json, const aid_notes *notes)
-{
-    aid_json_key(json, "notes");
-    aid_json_begin_array(json);
-    for (int i = 0; i < notes->count; i++)
-        aid_json_text(json, notes->items[i].text);
-    aid_json_end_array(json);
-}

@@ -14,6 +14,5 @@ void catalogue_done(aid_catalogue *catalogue);
 
 /* The notes as lines on standard error, and as a member `notes` of a summary. */
 void print_notes(const aid_notes *notes);
-void put_notes(aid_json_writer *json, const aid_notes *notes);
 
 #endif

@@ -5,6 +5,7 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/frames.h"
 #include "apps/common/output_folder.h"
+#include "apps/common/provenance.h"
 #include "apps/common/stop.h"
 #include "core/base/memory.h"
 
@@ -149,19 +150,23 @@ static aid_status quality_cards(const align_run *run, const alignment *result, a
     const aid_registration *r = &result->registration;
     const cli_frame *reference = &run->reference;
     aid_warp_kernel kernel = frame_kernel(run->options->kernel);
-    AID_TRY(frame_text_card(cards, "ALNMETH", r->method, "how it was aligned", err));
-    AID_TRY(frame_number_card(cards, "ALNMATCH", r->matched, "stars that agree", err));
-    AID_TRY(frame_number_card(cards, "ALNRMS", r->rms_px, "[pix] of them, per axis", err));
-    AID_TRY(frame_number_card(cards, "ALNRESID", r->residual_shift_px,
-                              "[pix] shift that is left over", err));
-    AID_TRY(frame_number_card(cards, "ALNSHIFT", r->shift_px, "[pix] at the middle", err));
-    AID_TRY(frame_number_card(cards, "ALNROT", r->rotation_deg, "[deg] reference to image", err));
-    AID_TRY(frame_number_card(cards, "ALNSCALE", r->scale, "image px in a reference px", err));
-    AID_TRY(frame_number_card(cards, "ALNOVLAP", r->overlap, "fraction of the grid", err));
-    AID_TRY(frame_number_card(cards, "ALNCORR", r->correlation, "cross-correlation, -1..1", err));
-    AID_TRY(frame_text_card(cards, "ALNKERN", frame_kernel_name(kernel), "interpolation", err));
-    AID_TRY(frame_text_card(cards, "REFFILE", reference->path, "whose pixel grid this is", err));
-    return frame_text_card(cards, "REFHASH", reference->file.sha256, "SHA-256 of that file", err);
+    AID_TRY(aid_header_put_text(cards, "ALNMETH", r->method, "how it was aligned", err));
+    AID_TRY(aid_header_put_number(cards, "ALNMATCH", r->matched, "stars that agree", err));
+    AID_TRY(aid_header_put_number(cards, "ALNRMS", r->rms_px, "[pix] of them, per axis", err));
+    AID_TRY(aid_header_put_number(cards, "ALNRESID", r->residual_shift_px,
+                                  "[pix] shift that is left over", err));
+    AID_TRY(aid_header_put_number(cards, "ALNSHIFT", r->shift_px, "[pix] at the middle", err));
+    AID_TRY(
+        aid_header_put_number(cards, "ALNROT", r->rotation_deg, "[deg] reference to image", err));
+    AID_TRY(aid_header_put_number(cards, "ALNSCALE", r->scale, "image px in a reference px", err));
+    AID_TRY(aid_header_put_number(cards, "ALNOVLAP", r->overlap, "fraction of the grid", err));
+    AID_TRY(
+        aid_header_put_number(cards, "ALNCORR", r->correlation, "cross-correlation, -1..1", err));
+    AID_TRY(aid_header_put_text(cards, "ALNKERN", frame_kernel_name(kernel), "interpolation", err));
+    AID_TRY(
+        aid_header_put_text(cards, "REFFILE", reference->path, "whose pixel grid this is", err));
+    return aid_header_put_text(cards, "REFHASH", reference->file.sha256, "SHA-256 of that file",
+                               err);
 }
 
 static aid_status make_cards(const align_run *run, const cli_frame *image, const alignment *result,
@@ -174,12 +179,13 @@ static aid_status make_cards(const align_run *run, const cli_frame *image, const
         (void)aid_header_number(&image->file.header, "SATURATE", &saturation);
     double area = result->registration.scale * result->registration.scale;
     AID_TRY(frame_keep_cards(&image->file.header, cards, err));
-    AID_TRY(frame_number_card(&news, "SATURATE", saturation * area, "of resampled pixels", err));
-    AID_TRY(frame_text_card(&news, "IMGFILE", image->path, "image that was aligned", err));
-    AID_TRY(frame_text_card(&news, "IMGHASH", image->file.sha256, "SHA-256 of that file", err));
+    AID_TRY(
+        aid_header_put_number(&news, "SATURATE", saturation * area, "of resampled pixels", err));
+    AID_TRY(aid_header_put_text(&news, "IMGFILE", image->path, "image that was aligned", err));
+    AID_TRY(aid_header_put_text(&news, "IMGHASH", image->file.sha256, "SHA-256 of that file", err));
     AID_TRY(quality_cards(run, result, &news, err));
     AID_TRY(frame_noise_cards(frame_kernel(run->options->kernel), &news, err));
-    AID_TRY(frame_program_cards(run->invocation, &news, err));
+    AID_TRY(aid_provenance_cards(run->invocation, &news, err));
     return frame_replace_cards(&news, cards, err);
 }
 
@@ -286,37 +292,23 @@ static void print_table(const align_run *run)
     }
 }
 
-static void put_notes(aid_json_writer *json, const aid_notes *notes)
-{
-    aid_json_key(json, "notes");
-    aid_json_begin_array(json);
-    for (int i = 0; i < notes->count; i++)
-        aid_json_text(json, notes->items[i].text);
-    aid_json_end_array(json);
-}
-
 static void put_image(const align_run *run, const alignment *image, aid_json_writer *json)
 {
     aid_json_begin_object(json);
-    aid_json_key(json, "image");
-    aid_json_text(json, image->path);
-    aid_json_key(json, "status");
-    aid_json_text(json, image->status == AID_OK ? "aligned" : "refused");
-    aid_json_key(json, "reason");
-    aid_json_text(json, image->status == AID_OK ? NULL : image->error.message);
+    aid_json_put_text(json, "image", image->path);
+    aid_json_put_text(json, "status", image->status == AID_OK ? "aligned" : "refused");
+    aid_json_put_text(json, "reason", image->status == AID_OK ? NULL : image->error.message);
     if (image->status == AID_OK) {
         const aid_transform_file file = {image->registration.transform, run->reference.width,
                                          run->reference.height, image->width, image->height};
-        aid_json_key(json, "output");
-        aid_json_text(json, image->output[0] ? image->output : NULL);
+        aid_json_put_text(json, "output", image->output[0] ? image->output : NULL);
         aid_json_key(json, "quality");
         frame_put_registration(json, &image->registration);
-        aid_json_key(json, "missing_fraction");
-        aid_json_number(json, image->missing);
+        aid_json_put_number(json, "missing_fraction", image->missing);
         aid_json_key(json, "transform");
         aid_transform_put_json(json, &file);
     }
-    put_notes(json, &image->notes);
+    aid_notes_json(json, &image->notes);
     aid_json_end_object(json);
 }
 
@@ -324,13 +316,10 @@ static void print_json(const align_run *run)
 {
     aid_json_writer json = aid_json_writer_on(stdout, 4);
     aid_json_begin_object(&json);
-    aid_json_key(&json, "reference");
-    aid_json_text(&json, run->reference.path);
-    aid_json_key(&json, "reference_sha256");
-    aid_json_text(&json, run->reference.file.sha256);
-    put_notes(&json, &run->notes);
-    aid_json_key(&json, "images");
-    aid_json_begin_array(&json);
+    aid_json_put_text(&json, "reference", run->reference.path);
+    aid_json_put_text(&json, "reference_sha256", run->reference.file.sha256);
+    aid_notes_json(&json, &run->notes);
+    aid_json_put_array(&json, "images");
     for (int i = 0; i < run->count; i++)
         put_image(run, &run->images[i], &json);
     aid_json_end_array(&json);

@@ -320,40 +320,26 @@ static void print_text(const tally *counts, const comparison *result, double thr
         printf("fluxes of transients above S/N 9: %+.2f %% (median)\n", 100.0 * counts->flux_bias);
 }
 
-static void put_integer(aid_json_writer *json, const char *key, int64_t value)
-{
-    aid_json_key(json, key);
-    aid_json_integer(json, value);
-}
-
-static void put_number(aid_json_writer *json, const char *key, double value)
-{
-    aid_json_key(json, key);
-    aid_json_number(json, value);
-}
-
 static void print_json(const tally *counts, double threshold)
 {
     aid_json_writer json = aid_json_writer_on(stdout, 2);
     aid_json_begin_object(&json);
-    put_number(&json, "threshold", threshold);
-    put_integer(&json, "due", counts->due);
-    put_integer(&json, "found", counts->due_found);
-    put_integer(&json, "spurious", counts->spurious);
-    put_integer(&json, "flagged", counts->flagged);
-    put_number(&json, "position_rms_px", counts->position_rms_px);
-    put_number(&json, "flux_bias", counts->flux_bias);
-    aid_json_key(&json, "bins");
-    aid_json_begin_array(&json);
+    aid_json_put_number(&json, "threshold", threshold);
+    aid_json_put_integer(&json, "due", counts->due);
+    aid_json_put_integer(&json, "found", counts->due_found);
+    aid_json_put_integer(&json, "spurious", counts->spurious);
+    aid_json_put_integer(&json, "flagged", counts->flagged);
+    aid_json_put_number(&json, "position_rms_px", counts->position_rms_px);
+    aid_json_put_number(&json, "flux_bias", counts->flux_bias);
+    aid_json_put_array(&json, "bins");
     for (int kind = 0; kind < KINDS; kind++)
         for (int bin = 0; bin < BINS; bin++) {
             aid_json_begin_object(&json);
-            aid_json_key(&json, "kind");
-            aid_json_text(&json, kinds[kind]);
-            put_number(&json, "snr_low", edges[bin]);
-            put_number(&json, "snr_high", edges[bin + 1]);
-            put_integer(&json, "there", counts->there[kind][bin]);
-            put_integer(&json, "found", counts->found[kind][bin]);
+            aid_json_put_text(&json, "kind", kinds[kind]);
+            aid_json_put_number(&json, "snr_low", edges[bin]);
+            aid_json_put_number(&json, "snr_high", edges[bin + 1]);
+            aid_json_put_integer(&json, "there", counts->there[kind][bin]);
+            aid_json_put_integer(&json, "found", counts->found[kind][bin]);
             aid_json_end_object(&json);
         }
     aid_json_end_array(&json);

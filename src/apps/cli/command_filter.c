@@ -2,6 +2,7 @@
 #include "adapters/files/files.h"
 #include "apps/cli/catalogue_table.h"
 #include "apps/cli/commands.h"
+#include "apps/common/provenance.h"
 #include "apps/common/table_file.h"
 #include "core/base/memory.h"
 #include "core/base/text.h"
@@ -204,30 +205,17 @@ static aid_status write_rejected(const filter_run *run, int64_t *rows, aid_error
 /* ----------------------------------------------------------------------------------------- summary
  */
 
-static void put_named(aid_json_writer *json, const char *key, const char *text)
-{
-    aid_json_key(json, key);
-    aid_json_text(json, text);
-}
-
-static void put_count(aid_json_writer *json, const char *key, int64_t count)
-{
-    aid_json_key(json, key);
-    aid_json_integer(json, count);
-}
-
 static void put_rule(aid_json_writer *json, const filter_run *run, int index)
 {
     const aid_rule *rule = &run->rules->items[index];
     aid_json_begin_object(json);
-    put_named(json, "name", rule->name);
-    put_named(json, "rule", rule->text);
-    put_count(json, "rejected", run->result.rejected[index]);
-    put_count(json, "rejected_alone", run->result.alone[index]);
+    aid_json_put_text(json, "name", rule->name);
+    aid_json_put_text(json, "rule", rule->text);
+    aid_json_put_integer(json, "rejected", run->result.rejected[index]);
+    aid_json_put_integer(json, "rejected_alone", run->result.alone[index]);
     bool from_field = rule->scale == AID_SCALE_QUANTILE || rule->scale == AID_SCALE_SIGMA;
     if (rule->kind == AID_RULE_COMPARE && from_field) {
-        aid_json_key(json, "limits");
-        aid_json_begin_array(json);
+        aid_json_put_array(json, "limits");
         for (int i = 0; i < rule->count; i++)
             aid_json_number(json, run->result.limits[index][i]);
         aid_json_end_array(json);
@@ -239,19 +227,18 @@ static void print_json(const filter_run *run)
 {
     aid_json_writer json = aid_json_writer_on(stdout, 2);
     aid_json_begin_object(&json);
-    put_named(&json, "command", "filter");
-    put_named(&json, "input", run->path);
-    put_count(&json, "rows", run->result.rows);
-    put_count(&json, "kept", run->result.kept);
-    put_count(&json, "rejected", run->result.rows - run->result.kept);
-    aid_json_key(&json, "rules");
-    aid_json_begin_array(&json);
+    aid_json_put_text(&json, "command", "filter");
+    aid_json_put_text(&json, "input", run->path);
+    aid_json_put_integer(&json, "rows", run->result.rows);
+    aid_json_put_integer(&json, "kept", run->result.kept);
+    aid_json_put_integer(&json, "rejected", run->result.rows - run->result.kept);
+    aid_json_put_array(&json, "rules");
     for (int i = 0; i < run->rules->count; i++)
         put_rule(&json, run, i);
     aid_json_end_array(&json);
-    put_notes(&json, run->notes);
-    put_named(&json, "output", run->options->output);
-    put_named(&json, "rejected_output", run->options->rejected);
+    aid_notes_json(&json, run->notes);
+    aid_json_put_text(&json, "output", run->options->output);
+    aid_json_put_text(&json, "rejected_output", run->options->rejected);
     aid_json_end_object(&json);
     aid_json_finish(&json);
 }

@@ -1,6 +1,7 @@
 /* `astrid rank`: the rows of a catalogue, the best ones first, with scores and what they are of. */
 #include "apps/cli/catalogue_table.h"
 #include "apps/cli/commands.h"
+#include "apps/common/provenance.h"
 #include "apps/common/table_file.h"
 #include "core/base/memory.h"
 #include "domain/ranking/score.h"
@@ -122,31 +123,12 @@ static int64_t rows_shown(const rank_run *run)
                                                   : rows_out(run);
 }
 
-static void put_number(aid_json_writer *json, const char *key, double value)
-{
-    aid_json_key(json, key);
-    aid_json_number(json, value);
-}
-
-static void put_text(aid_json_writer *json, const char *key, const char *text)
-{
-    aid_json_key(json, key);
-    aid_json_text(json, text);
-}
-
-static void put_integer(aid_json_writer *json, const char *key, int64_t value)
-{
-    aid_json_key(json, key);
-    aid_json_integer(json, value);
-}
-
 static void put_score(aid_json_writer *json, const char *name, const aid_score *score)
 {
-    aid_json_key(json, name);
-    aid_json_begin_object(json);
-    put_number(json, "value", score->value);
-    put_number(json, "low", score->low);
-    put_number(json, "high", score->high);
+    aid_json_put_object(json, name);
+    aid_json_put_number(json, "value", score->value);
+    aid_json_put_number(json, "low", score->low);
+    aid_json_put_number(json, "high", score->high);
     aid_json_end_object(json);
 }
 
@@ -169,34 +151,31 @@ static void put_row(aid_json_writer *json, const rank_run *run, int64_t rank)
     int64_t row = run->ranking.order[rank];
     const aid_row_score *item = &run->ranking.items[row];
     aid_json_begin_object(json);
-    put_integer(json, "rank", rank + 1);
+    aid_json_put_integer(json, "rank", rank + 1);
     put_id(json, run, row);
-    put_integer(json, "row", row + 1);
+    aid_json_put_integer(json, "row", row + 1);
     put_score(json, "combined", &item->combined);
     for (int i = 0; i < AID_SCORES; i++)
         put_score(json, aid_score_name((aid_score_kind)i), &item->scores[i]);
-    aid_json_key(json, "taken");
-    aid_json_begin_array(json);
+    aid_json_put_array(json, "taken");
     for (int i = 0; i < AID_SCORES; i++)
         if (item->taken >> i & 1)
             aid_json_text(json, aid_score_name((aid_score_kind)i));
     aid_json_end_array(json);
-    aid_json_key(json, "parts");
-    aid_json_begin_object(json);
+    aid_json_put_object(json, "parts");
     for (int i = 0; i < AID_SCORE_PARTS; i++)
-        put_number(json, aid_part_name((aid_score_part)i), item->parts[i]);
+        aid_json_put_number(json, aid_part_name((aid_score_part)i), item->parts[i]);
     aid_json_end_object(json);
-    put_number(json, "host_flux", item->host_flux);
+    aid_json_put_number(json, "host_flux", item->host_flux);
     aid_json_end_object(json);
 }
 
 static void put_reasons(aid_json_writer *json, const aid_ranking *ranking)
 {
-    aid_json_key(json, "not_computed");
-    aid_json_begin_object(json);
+    aid_json_put_object(json, "not_computed");
     for (int i = 0; i < AID_SCORE_PARTS; i++)
         if (ranking->reasons[i][0])
-            put_text(json, aid_part_name((aid_score_part)i), ranking->reasons[i]);
+            aid_json_put_text(json, aid_part_name((aid_score_part)i), ranking->reasons[i]);
     aid_json_end_object(json);
 }
 
@@ -205,32 +184,30 @@ static void print_json(const rank_run *run)
     const aid_ranking *ranking = &run->ranking;
     aid_json_writer json = aid_json_writer_on(stdout, 2);
     aid_json_begin_object(&json);
-    put_text(&json, "command", "rank");
-    put_text(&json, "input", run->path);
-    put_text(&json, "reference_catalogue", run->options->reference);
-    put_text(&json, "output", run->options->output);
-    put_integer(&json, "rows", ranking->rows);
-    aid_json_key(&json, "weights");
-    aid_json_begin_object(&json);
+    aid_json_put_text(&json, "command", "rank");
+    aid_json_put_text(&json, "input", run->path);
+    aid_json_put_text(&json, "reference_catalogue", run->options->reference);
+    aid_json_put_text(&json, "output", run->options->output);
+    aid_json_put_integer(&json, "rows", ranking->rows);
+    aid_json_put_object(&json, "weights");
     for (int i = 0; i < AID_SCORES; i++)
-        put_number(&json, aid_score_name((aid_score_kind)i), run->ranking_options.weights[i]);
+        aid_json_put_number(&json, aid_score_name((aid_score_kind)i),
+                            run->ranking_options.weights[i]);
     aid_json_end_object(&json);
-    put_number(&json, "half_snr", run->ranking_options.half_snr);
-    put_integer(&json, "draws", run->ranking_options.draws);
-    aid_json_key(&json, "field");
-    aid_json_begin_object(&json);
-    put_integer(&json, "bright_rows", ranking->field.rows);
-    put_number(&json, "fwhm", ranking->field.fwhm);
-    put_number(&json, "ellipticity", ranking->field.ellipticity);
-    put_number(&json, "concentration", ranking->field.concentration);
+    aid_json_put_number(&json, "half_snr", run->ranking_options.half_snr);
+    aid_json_put_integer(&json, "draws", run->ranking_options.draws);
+    aid_json_put_object(&json, "field");
+    aid_json_put_integer(&json, "bright_rows", ranking->field.rows);
+    aid_json_put_number(&json, "fwhm", ranking->field.fwhm);
+    aid_json_put_number(&json, "ellipticity", ranking->field.ellipticity);
+    aid_json_put_number(&json, "concentration", ranking->field.concentration);
     aid_json_end_object(&json);
     put_reasons(&json, ranking);
-    aid_json_key(&json, "ranked");
-    aid_json_begin_array(&json);
+    aid_json_put_array(&json, "ranked");
     for (int64_t rank = 0; rank < rows_shown(run); rank++)
         put_row(&json, run, rank);
     aid_json_end_array(&json);
-    put_notes(&json, run->notes);
+    aid_notes_json(&json, run->notes);
     aid_json_end_object(&json);
     aid_json_finish(&json);
 }

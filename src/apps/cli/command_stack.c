@@ -3,6 +3,7 @@
 #include "adapters/log/log.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/frames.h"
+#include "apps/common/provenance.h"
 #include "apps/common/stop.h"
 #include "core/base/memory.h"
 
@@ -237,38 +238,41 @@ static double sky_level(const stack_run *run)
 static aid_status time_cards(const aid_stack_summary *sum, aid_header *cards, aid_error *err)
 {
     double start = sum->mid_mjd_utc - 0.5 * sum->exposure_s / 86400.0;
-    AID_TRY(frame_number_card(cards, "EXPTIME", sum->exposure_s, "[s] of the flux scale", err));
-    AID_TRY(frame_number_card(cards, "TEXPTIME", sum->total_exposure_s, "[s] of all frames", err));
+    AID_TRY(aid_header_put_number(cards, "EXPTIME", sum->exposure_s, "[s] of the flux scale", err));
+    AID_TRY(
+        aid_header_put_number(cards, "TEXPTIME", sum->total_exposure_s, "[s] of all frames", err));
     if (!isfinite(start))
         return AID_OK;
-    AID_TRY(frame_text_card(cards, "TIMESYS", "UTC", "", err));
-    AID_TRY(
-        frame_number_card(cards, "MJD-OBS", start, "EXPTIME/2 before the weighted middle", err));
-    AID_TRY(frame_number_card(cards, "MJD-AVG", sum->mid_mjd_utc, "weighted middle", err));
-    AID_TRY(frame_number_card(cards, "MJD-BEG", sum->first_mjd_utc, "start of the first", err));
-    return frame_number_card(cards, "MJD-END", sum->last_mjd_utc, "end of the last", err);
+    AID_TRY(aid_header_put_text(cards, "TIMESYS", "UTC", "", err));
+    AID_TRY(aid_header_put_number(cards, "MJD-OBS", start, "EXPTIME/2 before the weighted middle",
+                                  err));
+    AID_TRY(aid_header_put_number(cards, "MJD-AVG", sum->mid_mjd_utc, "weighted middle", err));
+    AID_TRY(aid_header_put_number(cards, "MJD-BEG", sum->first_mjd_utc, "start of the first", err));
+    return aid_header_put_number(cards, "MJD-END", sum->last_mjd_utc, "end of the last", err);
 }
 
 static aid_status value_cards(const stack_run *run, aid_header *cards, aid_error *err)
 {
     const aid_stack_summary *sum = &run->summary;
-    AID_TRY(frame_number_card(cards, "NCOMBINE", sum->used, "frames", err));
+    AID_TRY(aid_header_put_number(cards, "NCOMBINE", sum->used, "frames", err));
     AID_TRY(time_cards(sum, cards, err));
-    AID_TRY(frame_number_card(cards, "GAIN", sum->gain, "e-/unit of the stack", err));
-    AID_TRY(frame_number_card(cards, "EFFGAIN", sum->gain, "the same: counts the frames", err));
-    AID_TRY(frame_number_card(cards, "RDNOISE", sum->read_noise_e, "e- of that gain", err));
-    AID_TRY(frame_number_card(cards, "SATURATE", sum->saturation + sky_level(run),
-                              "where the first frame saturates", err));
-    AID_TRY(frame_number_card(cards, "AIRMASS", sum->airmass, "weighted mean", err));
-    AID_TRY(frame_number_card(cards, "FWHM", sum->fwhm_px, "[pix] weighted mean", err));
-    AID_TRY(frame_number_card(cards, "SKYLEVEL", sky_level(run), "constant that was left in", err));
-    AID_TRY(frame_number_card(cards, "NCLIPPED", (double)run->stacked.clipped,
-                              "pixels of frames left out", err));
-    AID_TRY(frame_text_card(cards, "ALNKERN", frame_kernel_name(frame_kernel(run->options->kernel)),
-                            "interpolation", err));
-    AID_TRY(frame_text_card(cards, "REFFILE", run->reference.path, "grid and flux scale", err));
-    return frame_text_card(cards, "REFHASH", run->reference.file.sha256, "SHA-256 of that file",
-                           err);
+    AID_TRY(aid_header_put_number(cards, "GAIN", sum->gain, "e-/unit of the stack", err));
+    AID_TRY(aid_header_put_number(cards, "EFFGAIN", sum->gain, "the same: counts the frames", err));
+    AID_TRY(aid_header_put_number(cards, "RDNOISE", sum->read_noise_e, "e- of that gain", err));
+    AID_TRY(aid_header_put_number(cards, "SATURATE", sum->saturation + sky_level(run),
+                                  "where the first frame saturates", err));
+    AID_TRY(aid_header_put_number(cards, "AIRMASS", sum->airmass, "weighted mean", err));
+    AID_TRY(aid_header_put_number(cards, "FWHM", sum->fwhm_px, "[pix] weighted mean", err));
+    AID_TRY(
+        aid_header_put_number(cards, "SKYLEVEL", sky_level(run), "constant that was left in", err));
+    AID_TRY(aid_header_put_number(cards, "NCLIPPED", (double)run->stacked.clipped,
+                                  "pixels of frames left out", err));
+    AID_TRY(aid_header_put_text(cards, "ALNKERN",
+                                frame_kernel_name(frame_kernel(run->options->kernel)),
+                                "interpolation", err));
+    AID_TRY(aid_header_put_text(cards, "REFFILE", run->reference.path, "grid and flux scale", err));
+    return aid_header_put_text(cards, "REFHASH", run->reference.file.sha256, "SHA-256 of that file",
+                               err);
 }
 
 /* Each frame that is in it: name, hash, weight and flux scale. */
@@ -281,7 +285,7 @@ static aid_status input_cards(const stack_run *run, aid_header *cards, aid_error
         if (!(frame->weight > 0.0) || number >= 999)
             continue;
         snprintf(keyword, sizeof keyword, "IMCMB%03d", ++number);
-        AID_TRY(frame_text_card(cards, keyword, frame->name, "", err));
+        AID_TRY(aid_header_put_text(cards, keyword, frame->name, "", err));
         snprintf(text, sizeof text, "%s weight %.6f scale %.6f sha256 %s", keyword, frame->weight,
                  frame->scale, run->inputs[i].sha256);
         AID_TRY(aid_header_append(cards, "HISTORY", AID_CARD_COMMENT, NULL, text, err));
@@ -309,7 +313,7 @@ static aid_status make_cards(const stack_run *run, aid_header *cards, aid_error 
     }
     AID_TRY(value_cards(run, &news, err));
     AID_TRY(input_cards(run, &news, err));
-    AID_TRY(frame_program_cards(run->invocation, &news, err));
+    AID_TRY(aid_provenance_cards(run->invocation, &news, err));
     return frame_replace_cards(&news, cards, err);
 }
 
@@ -364,44 +368,28 @@ static void print_table(const stack_run *run)
     putchar('\n');
 }
 
-static void put_number(aid_json_writer *json, const char *key, double value)
-{
-    aid_json_key(json, key);
-    aid_json_number(json, value);
-}
-
-static void put_text(aid_json_writer *json, const char *key, const char *value)
-{
-    aid_json_key(json, key);
-    aid_json_text(json, value && *value ? value : NULL);
-}
-
 static void put_frame(const stack_run *run, int i, aid_json_writer *json)
 {
     const aid_stack_frame *frame = &run->frames[i];
     const stack_input *input = &run->inputs[i];
     aid_json_begin_object(json);
-    put_text(json, "image", input->path);
-    put_text(json, "sha256", input->sha256);
-    put_text(json, "reason", frame->reason);
+    aid_json_put_text(json, "image", input->path);
+    aid_json_put_text(json, "sha256", input->sha256);
+    aid_json_put_text(json, "reason", frame->reason);
     if (input->stored >= 0) {
-        put_number(json, "weight", frame->weight);
-        put_number(json, "scale", frame->scale);
-        put_number(json, "scale_err", frame->scale_err);
-        put_number(json, "scale_stars", frame->scale_stars);
-        put_number(json, "sky", frame->sky);
-        put_number(json, "noise", frame->noise);
-        put_number(json, "fwhm_px", frame->fwhm_px);
-        put_number(json, "gain", frame->gain);
-        put_number(json, "clipped", (double)frame->clipped);
+        aid_json_put_number(json, "weight", frame->weight);
+        aid_json_put_number(json, "scale", frame->scale);
+        aid_json_put_number(json, "scale_err", frame->scale_err);
+        aid_json_put_number(json, "scale_stars", frame->scale_stars);
+        aid_json_put_number(json, "sky", frame->sky);
+        aid_json_put_number(json, "noise", frame->noise);
+        aid_json_put_number(json, "fwhm_px", frame->fwhm_px);
+        aid_json_put_number(json, "gain", frame->gain);
+        aid_json_put_number(json, "clipped", (double)frame->clipped);
         aid_json_key(json, "registration");
         frame_put_registration(json, &frame->registration);
     }
-    aid_json_key(json, "notes");
-    aid_json_begin_array(json);
-    for (int k = 0; k < input->notes.count; k++)
-        aid_json_text(json, input->notes.items[k].text);
-    aid_json_end_array(json);
+    aid_notes_json(json, &input->notes);
     aid_json_end_object(json);
 }
 
@@ -410,20 +398,19 @@ static void print_json(const stack_run *run)
     const aid_stack_summary *sum = &run->summary;
     aid_json_writer json = aid_json_writer_on(stdout, 3);
     aid_json_begin_object(&json);
-    put_text(&json, "output", run->options->output);
-    put_text(&json, "reference", run->reference.path);
-    put_number(&json, "used", sum->used);
-    put_number(&json, "total_exposure_s", sum->total_exposure_s);
-    put_number(&json, "exposure_s", sum->exposure_s);
-    put_number(&json, "mid_mjd_utc", sum->mid_mjd_utc);
-    put_number(&json, "gain", sum->gain);
-    put_number(&json, "read_noise_e", sum->read_noise_e);
-    put_number(&json, "saturation", sum->saturation + sky_level(run));
-    put_number(&json, "airmass", sum->airmass);
-    put_number(&json, "fwhm_px", sum->fwhm_px);
-    put_number(&json, "clipped", (double)run->stacked.clipped);
-    aid_json_key(&json, "images");
-    aid_json_begin_array(&json);
+    aid_json_put_text(&json, "output", run->options->output);
+    aid_json_put_text(&json, "reference", run->reference.path);
+    aid_json_put_number(&json, "used", sum->used);
+    aid_json_put_number(&json, "total_exposure_s", sum->total_exposure_s);
+    aid_json_put_number(&json, "exposure_s", sum->exposure_s);
+    aid_json_put_number(&json, "mid_mjd_utc", sum->mid_mjd_utc);
+    aid_json_put_number(&json, "gain", sum->gain);
+    aid_json_put_number(&json, "read_noise_e", sum->read_noise_e);
+    aid_json_put_number(&json, "saturation", sum->saturation + sky_level(run));
+    aid_json_put_number(&json, "airmass", sum->airmass);
+    aid_json_put_number(&json, "fwhm_px", sum->fwhm_px);
+    aid_json_put_number(&json, "clipped", (double)run->stacked.clipped);
+    aid_json_put_array(&json, "images");
     for (int i = 0; i < run->count; i++)
         put_frame(run, i, &json);
     aid_json_end_array(&json);

@@ -2,8 +2,6 @@
 
 #include "adapters/solver/solver.h"
 #include "apps/common/stop.h"
-#include "apps/common/version.h"
-#include "core/base/text.h"
 
 #include <malloc.h>
 #include <math.h>
@@ -210,46 +208,6 @@ aid_status frame_replace_cards(const aid_header *from, aid_header *to, aid_error
     return AID_OK;
 }
 
-aid_status frame_text_card(aid_header *to, const char *keyword, const char *value,
-                           const char *comment, aid_error *err)
-{
-    return aid_header_append(to, keyword, AID_CARD_STRING, value, comment, err);
-}
-
-aid_status frame_number_card(aid_header *to, const char *keyword, double value, const char *comment,
-                             aid_error *err)
-{
-    char text[AID_DOUBLE_TEXT];
-    if (!isfinite(value))
-        return AID_OK;
-    aid_double_text(value, -1, text);
-    return aid_header_append(to, keyword, AID_CARD_NUMBER, text, comment, err);
-}
-
-aid_status frame_program_cards(const aid_invocation *invocation, aid_header *to, aid_error *err)
-{
-    enum { MAX_PARAMETERS = 64, MAX_KEYWORD = 64 };
-    char program[128], keyword[MAX_KEYWORD], text[AID_MAX_CARD_VALUE];
-    aid_parameter parameters[MAX_PARAMETERS];
-    snprintf(program, sizeof program, "%s %s", AID_PROGRAM_NAME, aid_version());
-    AID_TRY(frame_text_card(to, "CREATOR", program, "program that made this file", err));
-    AID_TRY(frame_text_card(to, "AIDBUILD", aid_build(), "commit it was built from", err));
-    AID_TRY(frame_text_card(to, "AIDCOMP", aid_compiler(), "compiler and kind of build", err));
-    AID_TRY(
-        frame_text_card(to, "AIDCPU", aid_vector_features(), "vector instructions in use", err));
-    int count = aid_command_parameters(invocation, parameters, MAX_PARAMETERS);
-    for (int i = 0; i < count; i++) {
-        const aid_setting *setting = parameters[i].setting;
-        aid_setting_variable(setting, keyword, sizeof keyword);
-        keyword[strlen("ASTRID")] = ' ';
-        aid_setting_text(setting, parameters[i].field, text, sizeof text);
-        bool number = setting->kind == AID_SETTING_NUMBER || setting->kind == AID_SETTING_INTEGER;
-        AID_TRY(aid_header_append(to, keyword, number ? AID_CARD_NUMBER : AID_CARD_STRING, text, "",
-                                  err));
-    }
-    return AID_OK;
-}
-
 /* The covariance of two values a whole number of pixels apart, over all phases, is the kernel's
  * autocorrelation there; that of all lags together is 1, as interpolation moves light and keeps it.
  */
@@ -264,12 +222,12 @@ aid_status frame_noise_cards(aid_warp_kernel kernel, aid_header *to, aid_error *
             for (int k = 0; k + lag <= 2 * AID_WARP_REACH; k++)
                 covariance[lag] += w[k] * w[k + lag] / PHASES;
     }
-    AID_TRY(frame_number_card(to, "NOISRHO1", covariance[1] / covariance[0],
-                              "noise correlation of pixels 1 apart in x or y", err));
-    AID_TRY(frame_number_card(to, "NOISRHO2", covariance[2] / covariance[0], "2 apart", err));
-    AID_TRY(frame_number_card(to, "NOISRHO3", covariance[3] / covariance[0], "3 apart", err));
-    return frame_number_card(to, "NOISSUM", 1.0 / covariance[0],
-                             "noise of a large aperture / that of VARIANCE", err);
+    AID_TRY(aid_header_put_number(to, "NOISRHO1", covariance[1] / covariance[0],
+                                  "noise correlation of pixels 1 apart in x or y", err));
+    AID_TRY(aid_header_put_number(to, "NOISRHO2", covariance[2] / covariance[0], "2 apart", err));
+    AID_TRY(aid_header_put_number(to, "NOISRHO3", covariance[3] / covariance[0], "3 apart", err));
+    return aid_header_put_number(to, "NOISSUM", 1.0 / covariance[0],
+                                 "noise of a large aperture / that of VARIANCE", err);
 }
 
 /* --------------------------------------------------------------------------------------- writing
@@ -369,30 +327,21 @@ void frame_base_name(const char *path, char *name, size_t size)
     snprintf(name, size, "%.*s", (int)length, base);
 }
 
-static void put_number(aid_json_writer *json, const char *key, double value)
-{
-    aid_json_key(json, key);
-    aid_json_number(json, value);
-}
-
 void frame_put_registration(aid_json_writer *json, const aid_registration *registration)
 {
     aid_json_begin_object(json);
-    aid_json_key(json, "method");
-    aid_json_text(json, registration->method);
-    aid_json_key(json, "matched");
-    aid_json_integer(json, registration->matched);
-    put_number(json, "rms_px", registration->rms_px);
-    put_number(json, "rms_x_px", registration->rms_x_px);
-    put_number(json, "rms_y_px", registration->rms_y_px);
-    put_number(json, "systematic_px", registration->systematic_px);
-    put_number(json, "residual_shift_px", registration->residual_shift_px);
-    put_number(json, "shift_px", registration->shift_px);
-    put_number(json, "rotation_deg", registration->rotation_deg);
-    put_number(json, "scale", registration->scale);
-    put_number(json, "overlap", registration->overlap);
-    put_number(json, "correlation", registration->correlation);
-    aid_json_key(json, "degree");
-    aid_json_integer(json, registration->transform.degree);
+    aid_json_put_text(json, "method", registration->method);
+    aid_json_put_integer(json, "matched", registration->matched);
+    aid_json_put_number(json, "rms_px", registration->rms_px);
+    aid_json_put_number(json, "rms_x_px", registration->rms_x_px);
+    aid_json_put_number(json, "rms_y_px", registration->rms_y_px);
+    aid_json_put_number(json, "systematic_px", registration->systematic_px);
+    aid_json_put_number(json, "residual_shift_px", registration->residual_shift_px);
+    aid_json_put_number(json, "shift_px", registration->shift_px);
+    aid_json_put_number(json, "rotation_deg", registration->rotation_deg);
+    aid_json_put_number(json, "scale", registration->scale);
+    aid_json_put_number(json, "overlap", registration->overlap);
+    aid_json_put_number(json, "correlation", registration->correlation);
+    aid_json_put_integer(json, "degree", registration->transform.degree);
     aid_json_end_object(json);
 }

@@ -39,16 +39,8 @@ void frame_keep_buffers(void);
 
 /* Cards of `from` that still hold on another grid of pixels: no WCS, no sections, no statistics. */
 AID_MUST_USE aid_status frame_keep_cards(const aid_header *from, aid_header *to, aid_error *err);
-AID_MUST_USE aid_status frame_text_card(aid_header *to, const char *keyword, const char *value,
-                                        const char *comment, aid_error *err);
-/* None where the value is not finite. */
-AID_MUST_USE aid_status frame_number_card(aid_header *to, const char *keyword, double value,
-                                          const char *comment, aid_error *err);
 /* The cards of `to` whose keywords `from` has as well give way to those. */
 AID_MUST_USE aid_status frame_replace_cards(const aid_header *from, aid_header *to, aid_error *err);
-/* The program, and every setting that can change a result. */
-AID_MUST_USE aid_status frame_program_cards(const aid_invocation *invocation, aid_header *to,
-                                            aid_error *err);
 /* How the noise of resampled pixels goes together, for VARIANCE to be used rightly. */
 AID_MUST_USE aid_status frame_noise_cards(aid_warp_kernel kernel, aid_header *to, aid_error *err);
 

@@ -2,7 +2,7 @@
 #include "adapters/files/files.h"
 #include "adapters/fits/fits.h"
 #include "apps/cli/master.h"
-#include "apps/common/version.h"
+#include "apps/common/provenance.h"
 #include "core/base/memory.h"
 #include "core/base/text.h"
 
@@ -88,59 +88,18 @@ aid_status master_find_earlier(master_state *state, bool *ret_found, aid_error *
 /* ---------------------------------------------------------------------------------------- cards
  */
 
-static aid_status add_text(aid_header *cards, const char *keyword, const char *value,
-                           const char *comment, aid_error *err)
-{
-    return aid_header_append(cards, keyword, AID_CARD_STRING, value, comment, err);
-}
-
-static aid_status add_number(aid_header *cards, const char *keyword, double value,
-                             const char *comment, aid_error *err)
-{
-    char text[AID_DOUBLE_TEXT];
-    if (!isfinite(value))
-        return AID_OK;
-    aid_double_text(value, -1, text);
-    return aid_header_append(cards, keyword, AID_CARD_NUMBER, text, comment, err);
-}
-
-static aid_status add_program(aid_header *cards, aid_error *err)
-{
-    char program[128];
-    snprintf(program, sizeof program, "%s %s", AID_PROGRAM_NAME, aid_version());
-    AID_TRY(add_text(cards, "CREATOR", program, "program that made this file", err));
-    AID_TRY(add_text(cards, "AIDBUILD", aid_build(), "commit it was built from", err));
-    return add_text(cards, "AIDCPU", aid_vector_features(), "vector instructions in use", err);
-}
-
-/* Every setting under its own name, by the HIERARCH convention: ASTRID KAPPA = 5. */
-static aid_status add_parameters(const master_state *state, aid_header *cards, aid_error *err)
-{
-    aid_parameter parameters[32];
-    int count = aid_command_parameters(state->invocation, parameters, 32);
-    for (int i = 0; i < count; i++) {
-        const aid_setting *setting = parameters[i].setting;
-        char keyword[64], text[AID_MAX_CARD_VALUE];
-        aid_setting_variable(setting, keyword, sizeof keyword);
-        keyword[strlen("ASTRID")] = ' ';
-        aid_setting_text(setting, parameters[i].field, text, sizeof text);
-        bool number = setting->kind == AID_SETTING_NUMBER || setting->kind == AID_SETTING_INTEGER;
-        AID_TRY(aid_header_append(cards, keyword, number ? AID_CARD_NUMBER : AID_CARD_STRING, text,
-                                  "", err));
-    }
-    return AID_OK;
-}
-
 static aid_status add_gain(const master_state *state, aid_header *cards, aid_error *err)
 {
     const aid_photon_transfer *transfer = &state->transfer;
     if (!state->has_gain)
         return AID_OK;
-    AID_TRY(add_number(cards, "PTCGAIN", transfer->gain, "[e-/adu] by photon transfer", err));
-    AID_TRY(add_number(cards, "PTCGERR", transfer->gain_error, "[e-/adu] its error", err));
+    AID_TRY(aid_header_put_number(cards, "PTCGAIN", transfer->gain, "[e-/adu] by photon transfer",
+                                  err));
     AID_TRY(
-        add_number(cards, "PTCRN", transfer->read_noise_e, "[e-] read noise with that gain", err));
-    return add_number(cards, "PTCPAIRS", transfer->pairs, "pairs of flats", err);
+        aid_header_put_number(cards, "PTCGERR", transfer->gain_error, "[e-/adu] its error", err));
+    AID_TRY(aid_header_put_number(cards, "PTCRN", transfer->read_noise_e,
+                                  "[e-] read noise with that gain", err));
+    return aid_header_put_number(cards, "PTCPAIRS", transfer->pairs, "pairs of flats", err);
 }
 
 /* When the first frame began and the last one ended. */
@@ -159,9 +118,9 @@ static aid_status add_dates(const master_state *state, aid_header *cards, aid_er
     if (first > last)
         return AID_OK;
     aid_mjd_text(first, text);
-    AID_TRY(add_text(cards, "DATE-BEG", text, "UTC, start of the first frame", err));
+    AID_TRY(aid_header_put_text(cards, "DATE-BEG", text, "UTC, start of the first frame", err));
     aid_mjd_text(last, text);
-    return add_text(cards, "DATE-END", text, "UTC, end of the last frame", err);
+    return aid_header_put_text(cards, "DATE-END", text, "UTC, end of the last frame", err);
 }
 
 static aid_status add_file(aid_header *cards, const char *stem, int number, const char *path,
@@ -170,16 +129,15 @@ static aid_status add_file(aid_header *cards, const char *stem, int number, cons
     char keyword[32];
     const char *slash = strrchr(path, '/');
     snprintf(keyword, sizeof keyword, number > 0 ? "%s%d" : "%s", stem, number);
-    AID_TRY(add_text(cards, keyword, slash ? slash + 1 : path, "", err));
+    AID_TRY(aid_header_put_text(cards, keyword, slash ? slash + 1 : path, "", err));
     snprintf(keyword, sizeof keyword, number > 0 ? "%.2sH%d" : "%.2sHASH", stem, number);
-    return add_text(cards, keyword, sha256, "", err);
+    return aid_header_put_text(cards, keyword, sha256, "", err);
 }
 
 aid_status master_provenance(const master_state *state, aid_header *cards, aid_error *err)
 {
     const master_options *options = state->options;
-    AID_TRY(add_program(cards, err));
-    AID_TRY(add_parameters(state, cards, err));
+    AID_TRY(aid_provenance_cards(state->invocation, cards, err));
     AID_TRY(add_gain(state, cards, err));
     AID_TRY(add_dates(state, cards, err));
     if (options->bias)

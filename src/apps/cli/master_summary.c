@@ -1,6 +1,7 @@
 /* What a master came to, for people and as JSON. */
 #include "adapters/files/json.h"
 #include "apps/cli/master.h"
+#include "apps/common/provenance.h"
 
 #include <math.h>
 
@@ -78,55 +79,31 @@ void master_print(const master_state *state)
 
 /* -------------------------------------------------------------------------------------- as JSON */
 
-static void put_text(aid_json_writer *json, const char *key, const char *value)
-{
-    aid_json_key(json, key);
-    aid_json_text(json, value);
-}
-
-static void put_number(aid_json_writer *json, const char *key, double value)
-{
-    aid_json_key(json, key);
-    aid_json_number(json, value);
-}
-
-static void put_integer(aid_json_writer *json, const char *key, int64_t value)
-{
-    aid_json_key(json, key);
-    aid_json_integer(json, value);
-}
-
-static void put_bool(aid_json_writer *json, const char *key, bool value)
-{
-    aid_json_key(json, key);
-    aid_json_bool(json, value);
-}
-
 static void put_frame(const master_state *state, const master_input *input, aid_json_writer *json)
 {
     const aid_raw_frame *frame = frame_of(state, input);
     const char *reason = frame ? frame->reason : input->reason;
     aid_json_begin_object(json);
-    put_text(json, "file", input->path);
-    put_text(json, "sha256", input->sha256[0] ? input->sha256 : NULL);
-    put_bool(json, "used", frame && frame->used);
-    put_text(json, "reason", reason[0] ? reason : NULL);
+    aid_json_put_text(json, "file", input->path);
+    aid_json_put_text(json, "sha256", input->sha256[0] ? input->sha256 : NULL);
+    aid_json_put_bool(json, "used", frame && frame->used);
+    aid_json_put_text(json, "reason", reason[0] ? reason : NULL);
     if (frame) {
-        put_text(json, "type", aid_frame_type_name(frame->facts.type));
-        put_number(json, "exposure_s", frame->facts.exposure_s);
-        put_number(json, "temperature_c", frame->facts.temperature_c);
-        put_number(json, "overscan_adu", frame->overscan.levels ? frame->overscan.level : NAN);
-        put_number(json, "level_adu", frame->level);
-        put_number(json, "noise_adu", frame->noise);
-        put_number(json, "saturated_fraction", frame->saturated_fraction);
+        aid_json_put_text(json, "type", aid_frame_type_name(frame->facts.type));
+        aid_json_put_number(json, "exposure_s", frame->facts.exposure_s);
+        aid_json_put_number(json, "temperature_c", frame->facts.temperature_c);
+        aid_json_put_number(json, "overscan_adu",
+                            frame->overscan.levels ? frame->overscan.level : NAN);
+        aid_json_put_number(json, "level_adu", frame->level);
+        aid_json_put_number(json, "noise_adu", frame->noise);
+        aid_json_put_number(json, "saturated_fraction", frame->saturated_fraction);
     }
     aid_json_end_object(json);
 }
 
 static void put_frames(const master_state *state, aid_json_writer *json)
 {
-    aid_json_key(json, "frames");
-    aid_json_begin_array(json);
+    aid_json_put_array(json, "frames");
     for (int i = 0; i < state->input_count; i++)
         put_frame(state, &state->inputs[i], json);
     aid_json_end_array(json);
@@ -134,48 +111,34 @@ static void put_frames(const master_state *state, aid_json_writer *json)
 
 static void put_gain(const aid_photon_transfer *transfer, aid_json_writer *json)
 {
-    aid_json_key(json, "photon_transfer");
-    aid_json_begin_object(json);
-    put_number(json, "gain", transfer->gain);
-    put_number(json, "gain_error", transfer->gain_error);
-    put_number(json, "read_noise_e", transfer->read_noise_e);
-    put_number(json, "read_noise_error", transfer->read_noise_error);
-    put_integer(json, "pairs", transfer->pairs);
-    put_integer(json, "cells", transfer->cells);
+    aid_json_put_object(json, "photon_transfer");
+    aid_json_put_number(json, "gain", transfer->gain);
+    aid_json_put_number(json, "gain_error", transfer->gain_error);
+    aid_json_put_number(json, "read_noise_e", transfer->read_noise_e);
+    aid_json_put_number(json, "read_noise_error", transfer->read_noise_error);
+    aid_json_put_integer(json, "pairs", transfer->pairs);
+    aid_json_put_integer(json, "cells", transfer->cells);
     aid_json_end_object(json);
 }
 
 static void put_master(const master_state *state, aid_json_writer *json)
 {
     const aid_master *master = &state->master;
-    put_text(json, "output", state->output);
-    put_text(json, "type", aid_frame_type_name(state->making.type));
-    put_text(json, "id", master->id);
-    put_bool(json, "reused", state->reused);
-    put_integer(json, "width", master->image.width);
-    put_integer(json, "height", master->image.height);
-    put_integer(json, "used", master->frames);
-    put_number(json, "level", master->level);
-    put_number(json, "noise", master->noise);
-    put_number(json, "frame_noise_adu", master->frame_noise);
-    put_number(json, "rejected_fraction", master->rejected_fraction);
-    put_integer(json, "bad_pixels", bad_pixels(master));
-    put_bool(json, "above_overscan", master->above_overscan);
+    aid_json_put_text(json, "output", state->output);
+    aid_json_put_text(json, "type", aid_frame_type_name(state->making.type));
+    aid_json_put_text(json, "id", master->id);
+    aid_json_put_bool(json, "reused", state->reused);
+    aid_json_put_integer(json, "width", master->image.width);
+    aid_json_put_integer(json, "height", master->image.height);
+    aid_json_put_integer(json, "used", master->frames);
+    aid_json_put_number(json, "level", master->level);
+    aid_json_put_number(json, "noise", master->noise);
+    aid_json_put_number(json, "frame_noise_adu", master->frame_noise);
+    aid_json_put_number(json, "rejected_fraction", master->rejected_fraction);
+    aid_json_put_integer(json, "bad_pixels", bad_pixels(master));
+    aid_json_put_bool(json, "above_overscan", master->above_overscan);
     if (state->has_gain)
         put_gain(&state->transfer, json);
-}
-
-static void put_notes(const aid_notes *notes, aid_json_writer *json)
-{
-    aid_json_key(json, "notes");
-    aid_json_begin_array(json);
-    for (int i = 0; i < notes->count; i++) {
-        aid_json_begin_object(json);
-        put_text(json, "stage", notes->items[i].stage);
-        put_text(json, "text", notes->items[i].text);
-        aid_json_end_object(json);
-    }
-    aid_json_end_array(json);
 }
 
 void master_print_json(const master_state *state)
@@ -185,7 +148,7 @@ void master_print_json(const master_state *state)
     put_master(state, &json);
     if (!state->reused)
         put_frames(state, &json);
-    put_notes(&state->notes, &json);
+    aid_notes_json(&json, &state->notes);
     aid_json_end_object(&json);
     aid_json_finish(&json);
 }

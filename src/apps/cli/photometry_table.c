@@ -2,6 +2,7 @@
  * a light curve. */
 #include "adapters/files/json.h"
 #include "apps/cli/photometry.h"
+#include "apps/common/provenance.h"
 #include "core/base/memory.h"
 
 #include <math.h>
@@ -239,31 +240,20 @@ static void put_cell(aid_json_writer *json, const aid_column *column, int64_t ro
 
 static void put_images(aid_json_writer *json, const photometry_job *job)
 {
-    aid_json_key(json, "images");
-    aid_json_begin_array(json);
+    aid_json_put_array(json, "images");
     for (int i = 0; i < job->image_count; i++) {
         const photometry_image *image = &job->images[i];
         aid_json_begin_object(json);
-        aid_json_key(json, "path");
-        aid_json_text(json, image->path);
-        aid_json_key(json, "method");
-        aid_json_text(json, image->method);
-        aid_json_key(json, "placed_by");
-        aid_json_text(json, image->sky_place);
-        aid_json_key(json, "mjd");
-        aid_json_number(json, image->mjd);
-        aid_json_key(json, "fwhm_px");
-        aid_json_number(json, image->fwhm_px);
-        aid_json_key(json, "zero_point");
-        aid_json_number(json, image->zero_point);
-        aid_json_key(json, "moved_x_px");
-        aid_json_number(json, image->shift.applied ? image->shift.x_px : 0.0);
-        aid_json_key(json, "moved_y_px");
-        aid_json_number(json, image->shift.applied ? image->shift.y_px : 0.0);
-        aid_json_key(json, "moved_by_stars");
-        aid_json_integer(json, image->shift.matched);
-        aid_json_key(json, "aperture_correction");
-        aid_json_number(json, image->correction);
+        aid_json_put_text(json, "path", image->path);
+        aid_json_put_text(json, "method", image->method);
+        aid_json_put_text(json, "placed_by", image->sky_place);
+        aid_json_put_number(json, "mjd", image->mjd);
+        aid_json_put_number(json, "fwhm_px", image->fwhm_px);
+        aid_json_put_number(json, "zero_point", image->zero_point);
+        aid_json_put_number(json, "moved_x_px", image->shift.applied ? image->shift.x_px : 0.0);
+        aid_json_put_number(json, "moved_y_px", image->shift.applied ? image->shift.y_px : 0.0);
+        aid_json_put_integer(json, "moved_by_stars", image->shift.matched);
+        aid_json_put_number(json, "aperture_correction", image->correction);
         aid_json_end_object(json);
     }
     aid_json_end_array(json);
@@ -274,12 +264,9 @@ void photometry_print_json(const photometry_job *job, const aid_table *table)
     aid_json_writer json = aid_json_writer_on(stdout, 2);
     aid_json_begin_object(&json);
     put_images(&json, job);
-    aid_json_key(&json, "positions");
-    aid_json_integer(&json, job->positions.count);
-    aid_json_key(&json, "output");
-    aid_json_text(&json, job->options->output ? job->options->output : "");
-    aid_json_key(&json, "measurements");
-    aid_json_begin_array(&json);
+    aid_json_put_integer(&json, "positions", job->positions.count);
+    aid_json_put_text(&json, "output", job->options->output ? job->options->output : "");
+    aid_json_put_array(&json, "measurements");
     for (int64_t row = 0; row < table->rows; row++) {
         aid_json_begin_object(&json);
         for (int column = 0; column < table->columns; column++)
@@ -287,11 +274,7 @@ void photometry_print_json(const photometry_job *job, const aid_table *table)
         aid_json_end_object(&json);
     }
     aid_json_end_array(&json);
-    aid_json_key(&json, "notes");
-    aid_json_begin_array(&json);
-    for (int i = 0; i < job->notes.count; i++)
-        aid_json_text(&json, job->notes.items[i].text);
-    aid_json_end_array(&json);
+    aid_notes_json(&json, &job->notes);
     aid_json_end_object(&json);
     aid_json_finish(&json);
 }

@@ -216,11 +216,6 @@ void night_remove_stale(const night_state *night);
 
 /* ---- cards (preprocess_cards.c) ---- */
 
-AID_MUST_USE aid_status night_put_text(aid_header *header, const char *keyword, const char *value,
-                                       const char *comment, aid_error *err);
-/* Nothing for NaN. */
-AID_MUST_USE aid_status night_put_number(aid_header *header, const char *keyword, double value,
-                                         const char *comment, aid_error *err);
 /* A line of `lines` (may be NULL) each: NOTE1, NOTE2, ... */
 AID_MUST_USE aid_status night_put_lines(aid_header *header, const char *stem, const char *lines,
                                         aid_error *err);

@@ -46,15 +46,17 @@ static aid_status put_results(const alignment_job *job, const aid_registration *
                               const char *id, aid_header *cards, aid_error *err)
 {
     AID_TRY(night_put_program(job->night, id, cards, err));
-    AID_TRY(night_put_text(cards, "REGREF", job->group->reference_name, "whose grid this is", err));
-    AID_TRY(night_put_text(cards, "REGMETH", registration->method, "how it was aligned", err));
-    AID_TRY(night_put_number(cards, "REGSTARS", registration->matched, "stars of the fit", err));
-    AID_TRY(night_put_number(cards, "REGRMS", registration->rms_px, "[pix] per axis", err));
-    AID_TRY(night_put_number(cards, "REGSHIFT", registration->shift_px, "[pix]", err));
-    AID_TRY(night_put_number(cards, "REGROT", registration->rotation_deg, "[deg]", err));
-    AID_TRY(night_put_number(cards, "REGOVER", registration->overlap, "of the grid", err));
-    return night_put_number(cards, "REGCORR", registration->correlation,
-                            "normalised cross-correlation", err);
+    AID_TRY(aid_header_put_text(cards, "REGREF", job->group->reference_name, "whose grid this is",
+                                err));
+    AID_TRY(aid_header_put_text(cards, "REGMETH", registration->method, "how it was aligned", err));
+    AID_TRY(
+        aid_header_put_number(cards, "REGSTARS", registration->matched, "stars of the fit", err));
+    AID_TRY(aid_header_put_number(cards, "REGRMS", registration->rms_px, "[pix] per axis", err));
+    AID_TRY(aid_header_put_number(cards, "REGSHIFT", registration->shift_px, "[pix]", err));
+    AID_TRY(aid_header_put_number(cards, "REGROT", registration->rotation_deg, "[deg]", err));
+    AID_TRY(aid_header_put_number(cards, "REGOVER", registration->overlap, "of the grid", err));
+    return aid_header_put_number(cards, "REGCORR", registration->correlation,
+                                 "normalised cross-correlation", err);
 }
 
 static double number_card(const aid_header *header, const char *keyword)

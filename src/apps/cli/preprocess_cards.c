@@ -1,40 +1,18 @@
 /* What a night's files say of themselves. Results are read back from there, whether they were made
  * just now or by an earlier run: so both give the same summary. */
 #include "apps/cli/preprocess.h"
-#include "apps/common/version.h"
-#include "core/base/text.h"
+#include "apps/common/provenance.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-aid_status night_put_text(aid_header *header, const char *keyword, const char *value,
-                          const char *comment, aid_error *err)
-{
-    return aid_header_append(header, keyword, AID_CARD_STRING, value, comment, err);
-}
-
-aid_status night_put_number(aid_header *header, const char *keyword, double value,
-                            const char *comment, aid_error *err)
-{
-    char text[AID_DOUBLE_TEXT];
-    if (!isfinite(value))
-        return AID_OK;
-    aid_double_text(value, -1, text);
-    return aid_header_append(header, keyword, AID_CARD_NUMBER, text, comment, err);
-}
-
 aid_status night_put_program(const night_state *night, const char *id, aid_header *header,
                              aid_error *err)
 {
-    char program[128];
-    snprintf(program, sizeof program, "%s %s", AID_PROGRAM_NAME, aid_version());
-    AID_TRY(night_put_text(header, "CREATOR", program, "program that made this file", err));
-    AID_TRY(night_put_text(header, "AIDBUILD", aid_build(), "commit it was built from", err));
-    AID_TRY(night_put_text(header, "AIDCOMP", aid_compiler(), "compiler and kind of build", err));
-    AID_TRY(night_put_text(header, "AIDCPU", aid_vector_features(), "vector instructions", err));
-    AID_TRY(night_put_text(header, "AIDPROG", night->build, "SHA-256 of the program", err));
-    return night_put_text(header, "AIDJOB", id, "hash of all that this was made of", err);
+    AID_TRY(aid_program_cards(header, err));
+    AID_TRY(aid_header_put_text(header, "AIDPROG", night->build, "SHA-256 of the program", err));
+    return aid_header_put_text(header, "AIDJOB", id, "hash of all that this was made of", err);
 }
 
 /* ---------------------------------------------------------------------------------------- lines */
@@ -47,7 +25,7 @@ aid_status night_put_lines(aid_header *header, const char *stem, const char *lin
         size_t length = strcspn(lines, "\n");
         snprintf(keyword, sizeof keyword, "%s%d", stem, ++number);
         snprintf(text, sizeof text, "%.*s", (int)AID_MIN(length, sizeof text - 1), lines);
-        AID_TRY(night_put_text(header, keyword, text, "", err));
+        AID_TRY(aid_header_put_text(header, keyword, text, "", err));
         lines += length;
         lines += *lines == '\n';
     }
@@ -145,11 +123,11 @@ aid_status night_put_quality(const aid_quality *quality, aid_header *header, aid
         const char *member = (const char *)quality + field->offset;
         double value = field->integer ? (double)*(const int64_t *)(const void *)member
                                       : *(const double *)(const void *)member;
-        AID_TRY(night_put_number(header, field->keyword, value, field->comment, err));
+        AID_TRY(aid_header_put_number(header, field->keyword, value, field->comment, err));
     }
     aid_quality_flags_text(quality->flags, flags);
-    AID_TRY(night_put_text(header, "QFLAGS", flags, "what is wrong with it", err));
-    return night_put_text(header, "QCLASS", aid_quality_class_name(quality->class), "", err);
+    AID_TRY(aid_header_put_text(header, "QFLAGS", flags, "what is wrong with it", err));
+    return aid_header_put_text(header, "QCLASS", aid_quality_class_name(quality->class), "", err);
 }
 
 static unsigned flags_of(const char *text)

@@ -75,8 +75,8 @@ static aid_status put_masters(const night_state *night, const night_frame *frame
     static const char *const keywords[] = {"MBIAS", "MDARK", "MFLAT"};
     for (int t = 0; t < NIGHT_MASTER_TYPES; t++)
         if (frame->sets[t] >= 0)
-            AID_TRY(night_put_text(header, keywords[t], night->sets[frame->sets[t]].name,
-                                   frame->why[t], err));
+            AID_TRY(aid_header_put_text(header, keywords[t], night->sets[frame->sets[t]].name,
+                                        frame->why[t], err));
     return AID_OK;
 }
 
@@ -86,7 +86,7 @@ static aid_status put_notes(const aid_notes *notes, aid_header *header, aid_erro
         char keyword[32], text[sizeof(aid_note) + 4];
         snprintf(keyword, sizeof keyword, "NOTE%d", i + 1);
         snprintf(text, sizeof text, "%s: %s", notes->items[i].stage, notes->items[i].text);
-        AID_TRY(night_put_text(header, keyword, text, "", err));
+        AID_TRY(aid_header_put_text(header, keyword, text, "", err));
     }
     return AID_OK;
 }
@@ -96,24 +96,24 @@ static aid_status put_results(const night_state *night, const night_frame *frame
 {
     const night_file *file = &night->files[frame->file];
     AID_TRY(night_put_program(night, frame->id, header, err));
-    AID_TRY(night_put_text(header, "RAWFILE", file->path, "raw frame", err));
-    AID_TRY(night_put_text(header, "RAWHASH", file->sha256, "SHA-256 of it", err));
+    AID_TRY(aid_header_put_text(header, "RAWFILE", file->path, "raw frame", err));
+    AID_TRY(aid_header_put_text(header, "RAWHASH", file->sha256, "SHA-256 of it", err));
     AID_TRY(put_masters(night, frame, header, err));
     AID_TRY(put_flag(header, "AIDCALIB", result->calibrated, "in proportion to light", err));
-    AID_TRY(night_put_number(header, "AIDOSCAN", result->frame.overscan_level,
-                             "level of the overscan that was subtracted", err));
+    AID_TRY(aid_header_put_number(header, "AIDOSCAN", result->frame.overscan_level,
+                                  "level of the overscan that was subtracted", err));
     AID_TRY(put_flag(header, "AIDCLEAN", result->cleaned, "cosmic rays were looked for", err));
     if (result->cleaned) {
-        AID_TRY(night_put_number(header, "AIDCRHIT", (double)result->cosmic_ray_hits, "cosmic rays",
-                                 err));
-        AID_TRY(night_put_number(header, "AIDCRPIX", (double)result->cosmic_ray_pixels,
-                                 "pixels that they struck", err));
+        AID_TRY(aid_header_put_number(header, "AIDCRHIT", (double)result->cosmic_ray_hits,
+                                      "cosmic rays", err));
+        AID_TRY(aid_header_put_number(header, "AIDCRPIX", (double)result->cosmic_ray_pixels,
+                                      "pixels that they struck", err));
     }
     if (result->assessed)
         AID_TRY(night_put_quality(&result->quality, header, err));
     if (result->quality_failure[0])
-        AID_TRY(night_put_text(header, "QFAILURE", result->quality_failure,
-                               "why there is no quality", err));
+        AID_TRY(aid_header_put_text(header, "QFAILURE", result->quality_failure,
+                                    "why there is no quality", err));
     return put_notes(&result->notes, header, err);
 }
 

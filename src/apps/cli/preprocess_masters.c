@@ -205,12 +205,14 @@ static aid_status put_cards(const making *work, const char *left_out, aid_header
     for (int i = 0; i < set->count; i++) {
         char keyword[32];
         snprintf(keyword, sizeof keyword, "RAW%d", i + 1);
-        AID_TRY(night_put_text(cards, keyword, night->files[set->files[i]].path, "", err));
+        AID_TRY(aid_header_put_text(cards, keyword, night->files[set->files[i]].path, "", err));
     }
     if (set->bias >= 0)
-        AID_TRY(night_put_text(cards, "MBIAS", night->sets[set->bias].name, "master bias", err));
+        AID_TRY(
+            aid_header_put_text(cards, "MBIAS", night->sets[set->bias].name, "master bias", err));
     if (set->dark >= 0)
-        AID_TRY(night_put_text(cards, "MDARK", night->sets[set->dark].name, "master dark", err));
+        AID_TRY(
+            aid_header_put_text(cards, "MDARK", night->sets[set->dark].name, "master dark", err));
     return night_put_lines(cards, "LEFT", left_out, err);
 }
 

@@ -167,36 +167,38 @@ static aid_status make_room(stacking *work, aid_error *err)
 static aid_status put_times(const aid_stack_summary *sum, aid_header *cards, aid_error *err)
 {
     double start = sum->mid_mjd_utc - 0.5 * sum->exposure_s / 86400.0;
-    AID_TRY(night_put_number(cards, "EXPTIME", sum->exposure_s, "[s] of the flux scale", err));
-    AID_TRY(night_put_number(cards, "TEXPTIME", sum->total_exposure_s, "[s] of all frames", err));
+    AID_TRY(aid_header_put_number(cards, "EXPTIME", sum->exposure_s, "[s] of the flux scale", err));
+    AID_TRY(
+        aid_header_put_number(cards, "TEXPTIME", sum->total_exposure_s, "[s] of all frames", err));
     if (!isfinite(start))
         return AID_OK;
-    AID_TRY(night_put_text(cards, "TIMESYS", "UTC", "", err));
-    AID_TRY(night_put_number(cards, "MJD-OBS", start, "EXPTIME/2 before the middle", err));
-    return night_put_number(cards, "MJD-AVG", sum->mid_mjd_utc, "weighted middle", err);
+    AID_TRY(aid_header_put_text(cards, "TIMESYS", "UTC", "", err));
+    AID_TRY(aid_header_put_number(cards, "MJD-OBS", start, "EXPTIME/2 before the middle", err));
+    return aid_header_put_number(cards, "MJD-AVG", sum->mid_mjd_utc, "weighted middle", err);
 }
 
 static aid_status put_values(const stacking *work, const aid_stack_summary *sum, double sky,
                              aid_header *cards, aid_error *err)
 {
     AID_TRY(night_put_program(work->night, work->id, cards, err));
-    AID_TRY(night_put_number(cards, "NCOMBINE", sum->used, "frames", err));
+    AID_TRY(aid_header_put_number(cards, "NCOMBINE", sum->used, "frames", err));
     AID_TRY(put_times(sum, cards, err));
-    AID_TRY(night_put_number(cards, "GAIN", sum->gain, "e-/unit of the stack", err));
-    AID_TRY(night_put_number(cards, "EGAIN", sum->gain, "the same", err));
-    AID_TRY(night_put_number(cards, "EFFGAIN", sum->gain, "the same: counts the frames", err));
-    AID_TRY(night_put_number(cards, "RDNOISE", sum->read_noise_e, "e- of that gain", err));
-    AID_TRY(night_put_number(cards, "SATURATE", sum->saturation + sky,
-                             "where the first frame saturates", err));
-    AID_TRY(night_put_number(cards, "FWHM", sum->fwhm_px, "[pix] weighted mean", err));
-    AID_TRY(night_put_number(cards, "SKYLEVEL", sky, "constant that was left in", err));
-    AID_TRY(night_put_text(cards, "REGREF", work->group->reference_name, "grid and scale", err));
+    AID_TRY(aid_header_put_number(cards, "GAIN", sum->gain, "e-/unit of the stack", err));
+    AID_TRY(aid_header_put_number(cards, "EGAIN", sum->gain, "the same", err));
+    AID_TRY(aid_header_put_number(cards, "EFFGAIN", sum->gain, "the same: counts the frames", err));
+    AID_TRY(aid_header_put_number(cards, "RDNOISE", sum->read_noise_e, "e- of that gain", err));
+    AID_TRY(aid_header_put_number(cards, "SATURATE", sum->saturation + sky,
+                                  "where the first frame saturates", err));
+    AID_TRY(aid_header_put_number(cards, "FWHM", sum->fwhm_px, "[pix] weighted mean", err));
+    AID_TRY(aid_header_put_number(cards, "SKYLEVEL", sky, "constant that was left in", err));
+    AID_TRY(
+        aid_header_put_text(cards, "REGREF", work->group->reference_name, "grid and scale", err));
     for (int i = 0; i < work->count; i++) {
         char keyword[32], text[320];
         snprintf(keyword, sizeof keyword, "IMCMB%03d", i + 1);
         snprintf(text, sizeof text, "%s weight %.6f scale %.6f %s", work->frames[i].name,
                  work->frames[i].weight, work->frames[i].scale, work->frames[i].reason);
-        AID_TRY(night_put_text(cards, keyword, text, "", err));
+        AID_TRY(aid_header_put_text(cards, keyword, text, "", err));
     }
     return AID_OK;
 }

@@ -4,7 +4,7 @@
 #include "adapters/files/json.h"
 #include "adapters/tables/table.h"
 #include "apps/cli/preprocess.h"
-#include "apps/common/version.h"
+#include "apps/common/provenance.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -12,45 +12,9 @@
 #include <string.h>
 #include <time.h>
 
-static void put_text(aid_json_writer *json, const char *key, const char *value)
-{
-    aid_json_key(json, key);
-    aid_json_text(json, value && *value ? value : NULL);
-}
-
-static void put_number(aid_json_writer *json, const char *key, double value)
-{
-    aid_json_key(json, key);
-    aid_json_number(json, value);
-}
-
-static void put_integer(aid_json_writer *json, const char *key, int64_t value)
-{
-    aid_json_key(json, key);
-    aid_json_integer(json, value);
-}
-
-static void put_bool(aid_json_writer *json, const char *key, bool value)
-{
-    aid_json_key(json, key);
-    aid_json_bool(json, value);
-}
-
-static void begin(aid_json_writer *json, const char *key)
-{
-    aid_json_key(json, key);
-    aid_json_begin_object(json);
-}
-
-static void begin_list(aid_json_writer *json, const char *key)
-{
-    aid_json_key(json, key);
-    aid_json_begin_array(json);
-}
-
 static void put_lines(aid_json_writer *json, const char *key, const char *lines)
 {
-    begin_list(json, key);
+    aid_json_put_array(json, key);
     while (lines && *lines) {
         char line[AID_MAX_MESSAGE];
         size_t length = strcspn(lines, "\n");
@@ -64,26 +28,6 @@ static void put_lines(aid_json_writer *json, const char *key, const char *lines)
 
 /* ------------------------------------------------------------------------------------ the plan */
 
-static void put_program(aid_json_writer *json, const night_state *night)
-{
-    begin(json, "program");
-    put_text(json, "name", AID_PROGRAM_NAME);
-    put_text(json, "version", aid_version());
-    put_text(json, "build", aid_build());
-    put_text(json, "compiler", aid_compiler());
-    put_text(json, "vectors", aid_vector_features());
-    put_text(json, "sha256", night->build);
-    aid_json_end_object(json);
-    begin(json, "parameters");
-    for (int i = 0; i < night->parameter_count; i++) {
-        char text[AID_MAX_PATH];
-        aid_setting_text(night->parameters[i].setting, night->parameters[i].field, text,
-                         sizeof text);
-        put_text(json, night->parameters[i].setting->key, text);
-    }
-    aid_json_end_object(json);
-}
-
 static void put_lines_if_any(aid_json_writer *json, const char *key, const char *lines)
 {
     if (lines && *lines)
@@ -92,16 +36,16 @@ static void put_lines_if_any(aid_json_writer *json, const char *key, const char 
 
 static void put_facts(aid_json_writer *json, const aid_frame_facts *facts)
 {
-    put_text(json, "instrument", facts->instrument);
-    put_text(json, "filter", facts->filter);
-    put_integer(json, "width", facts->width);
-    put_integer(json, "height", facts->height);
-    put_integer(json, "binning_x", facts->binning_x);
-    put_integer(json, "binning_y", facts->binning_y);
-    put_number(json, "exposure_s", facts->exposure_s);
-    put_number(json, "temperature_c", facts->temperature_c);
-    put_number(json, "gain", facts->gain);
-    put_number(json, "read_noise_e", facts->read_noise_e);
+    aid_json_put_text(json, "instrument", facts->instrument);
+    aid_json_put_text(json, "filter", facts->filter);
+    aid_json_put_integer(json, "width", facts->width);
+    aid_json_put_integer(json, "height", facts->height);
+    aid_json_put_integer(json, "binning_x", facts->binning_x);
+    aid_json_put_integer(json, "binning_y", facts->binning_y);
+    aid_json_put_number(json, "exposure_s", facts->exposure_s);
+    aid_json_put_number(json, "temperature_c", facts->temperature_c);
+    aid_json_put_number(json, "gain", facts->gain);
+    aid_json_put_number(json, "read_noise_e", facts->read_noise_e);
 }
 
 static void put_failure(aid_json_writer *json, const char *key, const night_failure *failure)
@@ -112,27 +56,27 @@ static void put_failure(aid_json_writer *json, const char *key, const night_fail
         return;
     }
     aid_json_begin_object(json);
-    put_text(json, "status", aid_status_name(failure->status));
-    put_text(json, "message", failure->text);
+    aid_json_put_text(json, "status", aid_status_name(failure->status));
+    aid_json_put_text(json, "message", failure->text);
     aid_json_end_object(json);
 }
 
 static void put_master(aid_json_writer *json, const night_state *night, const night_set *set)
 {
     aid_json_begin_object(json);
-    put_text(json, "type", aid_frame_type_name(set->type));
-    put_text(json, "file", set->made ? set->name : NULL);
-    put_text(json, "id", set->id);
-    put_bool(json, "needed", set->wanted);
-    put_bool(json, "ready_made", set->ready_made);
+    aid_json_put_text(json, "type", aid_frame_type_name(set->type));
+    aid_json_put_text(json, "file", set->made ? set->name : NULL);
+    aid_json_put_text(json, "id", set->id);
+    aid_json_put_bool(json, "needed", set->wanted);
+    aid_json_put_bool(json, "ready_made", set->ready_made);
     put_facts(json, &set->facts);
-    begin_list(json, "frames");
+    aid_json_put_array(json, "frames");
     for (int i = 0; i < set->count; i++)
         aid_json_text(json, night->files[set->files[i]].path);
     aid_json_end_array(json);
     put_lines(json, "left_out", set->left_out);
-    put_text(json, "bias", set->bias >= 0 ? night->sets[set->bias].name : NULL);
-    put_text(json, "dark", set->dark >= 0 ? night->sets[set->dark].name : NULL);
+    aid_json_put_text(json, "bias", set->bias >= 0 ? night->sets[set->bias].name : NULL);
+    aid_json_put_text(json, "dark", set->dark >= 0 ? night->sets[set->dark].name : NULL);
     put_failure(json, "failure", &set->failure);
     aid_json_end_object(json);
 }
@@ -152,21 +96,21 @@ static void put_quality(aid_json_writer *json, const night_frame *frame)
         const night_quality_field *field = &night_quality_fields[i];
         const char *member = (const char *)&frame->quality + field->offset;
         if (field->integer)
-            put_integer(json, field->json, *(const int64_t *)(const void *)member);
+            aid_json_put_integer(json, field->json, *(const int64_t *)(const void *)member);
         else
-            put_number(json, field->json, *(const double *)(const void *)member);
+            aid_json_put_number(json, field->json, *(const double *)(const void *)member);
     }
-    put_number(json, "alignment_accuracy_px", frame->alignment.rms_px);
-    put_number(json, "score_by_itself", frame->own_score);
-    put_bool(json, "rated_by_group", frame->rated_by_group);
-    put_text(json, "class", aid_quality_class_name(frame->quality.class));
-    begin_list(json, "off_the_trend");
+    aid_json_put_number(json, "alignment_accuracy_px", frame->alignment.rms_px);
+    aid_json_put_number(json, "score_by_itself", frame->own_score);
+    aid_json_put_bool(json, "rated_by_group", frame->rated_by_group);
+    aid_json_put_text(json, "class", aid_quality_class_name(frame->quality.class));
+    aid_json_put_array(json, "off_the_trend");
     for (int metric = 0; metric < AID_QUALITY_METRICS; metric++)
         if (frame->outlier >> metric & 1U)
             aid_json_text(json, aid_quality_metric_name((aid_quality_metric)metric));
     aid_json_end_array(json);
     aid_quality_flags_text(frame->quality.flags, flags);
-    begin_list(json, "quality_flags");
+    aid_json_put_array(json, "quality_flags");
     for (char *rest = NULL, *flag = strtok_r(flags, "|", &rest); flag;
          flag = strtok_r(NULL, "|", &rest))
         aid_json_text(json, flag);
@@ -178,17 +122,18 @@ static void put_calibration(aid_json_writer *json, const night_state *night,
                             const night_frame *frame)
 {
     static const char *const types[] = {"bias", "dark", "flat"};
-    begin(json, "calibration_metadata");
-    put_bool(json, "calibrated", frame->calibrated);
+    aid_json_put_object(json, "calibration_metadata");
+    aid_json_put_bool(json, "calibrated", frame->calibrated);
     for (int t = 0; t < NIGHT_MASTER_TYPES; t++) {
-        begin(json, types[t]);
-        put_text(json, "file", frame->sets[t] >= 0 ? night->sets[frame->sets[t]].name : NULL);
-        put_text(json, "reason", frame->why[t]);
+        aid_json_put_object(json, types[t]);
+        aid_json_put_text(json, "file",
+                          frame->sets[t] >= 0 ? night->sets[frame->sets[t]].name : NULL);
+        aid_json_put_text(json, "reason", frame->why[t]);
         aid_json_end_object(json);
     }
-    put_bool(json, "cosmic_rays_cleaned", frame->cleaned);
-    put_integer(json, "cosmic_ray_hits", frame->cosmic_ray_hits);
-    put_integer(json, "cosmic_ray_pixels", frame->cosmic_ray_pixels);
+    aid_json_put_bool(json, "cosmic_rays_cleaned", frame->cleaned);
+    aid_json_put_integer(json, "cosmic_ray_hits", frame->cosmic_ray_hits);
+    aid_json_put_integer(json, "cosmic_ray_pixels", frame->cosmic_ray_pixels);
     put_lines(json, "notes", frame->notes);
     aid_json_end_object(json);
 }
@@ -202,13 +147,13 @@ static void put_alignment(aid_json_writer *json, const night_frame *frame)
         return;
     }
     aid_json_begin_object(json);
-    put_text(json, "method", alignment->method);
-    put_integer(json, "matched_stars", alignment->matched);
-    put_number(json, "rms_px", alignment->rms_px);
-    put_number(json, "shift_px", alignment->shift_px);
-    put_number(json, "rotation_deg", alignment->rotation_deg);
-    put_number(json, "overlap", alignment->overlap);
-    put_number(json, "correlation", alignment->correlation);
+    aid_json_put_text(json, "method", alignment->method);
+    aid_json_put_integer(json, "matched_stars", alignment->matched);
+    aid_json_put_number(json, "rms_px", alignment->rms_px);
+    aid_json_put_number(json, "shift_px", alignment->shift_px);
+    aid_json_put_number(json, "rotation_deg", alignment->rotation_deg);
+    aid_json_put_number(json, "overlap", alignment->overlap);
+    aid_json_put_number(json, "correlation", alignment->correlation);
     aid_json_end_object(json);
 }
 
@@ -217,9 +162,9 @@ static void put_error(aid_json_writer *json, const char *stage, const night_fail
     if (!night_failed(failure))
         return;
     aid_json_begin_object(json);
-    put_text(json, "stage", stage);
-    put_text(json, "status", aid_status_name(failure->status));
-    put_text(json, "message", failure->text);
+    aid_json_put_text(json, "stage", stage);
+    aid_json_put_text(json, "status", aid_status_name(failure->status));
+    aid_json_put_text(json, "message", failure->text);
     aid_json_end_object(json);
 }
 
@@ -228,24 +173,25 @@ static void put_frame(aid_json_writer *json, const night_state *night, const nig
     const night_file *file = &night->files[frame->file];
     char name[256];
     aid_json_begin_object(json);
-    put_text(json, "observation_id", file->sha256);
-    put_text(json, "raw_file", file->path);
-    put_text(json, "object", file->facts.object);
+    aid_json_put_text(json, "observation_id", file->sha256);
+    aid_json_put_text(json, "raw_file", file->path);
+    aid_json_put_text(json, "object", file->facts.object);
     put_lines_if_any(json, "header_notes", file->notes);
     put_facts(json, &file->facts);
-    put_number(json, "mid_mjd_utc", file->facts.epoch.known ? file->facts.epoch.mid_mjd_utc : NAN);
-    put_text(json, "group", night->groups[frame->group].name);
-    put_bool(json, "done", frame->done && !night_failed(&frame->alignment_failure));
+    aid_json_put_number(json, "mid_mjd_utc",
+                        file->facts.epoch.known ? file->facts.epoch.mid_mjd_utc : NAN);
+    aid_json_put_text(json, "group", night->groups[frame->group].name);
+    aid_json_put_bool(json, "done", frame->done && !night_failed(&frame->alignment_failure));
     snprintf(name, sizeof name, "frames/%s.fits", frame->name);
-    put_text(json, "calibrated_image", frame->done ? name : NULL);
-    put_text(json, "output_file_path", frame->done ? name : NULL);
+    aid_json_put_text(json, "calibrated_image", frame->done ? name : NULL);
+    aid_json_put_text(json, "output_file_path", frame->done ? name : NULL);
     snprintf(name, sizeof name, "aligned/%s.fits", frame->name);
-    put_text(json, "aligned_image", frame->alignment.done ? name : NULL);
-    put_text(json, "id", frame->id);
+    aid_json_put_text(json, "aligned_image", frame->alignment.done ? name : NULL);
+    aid_json_put_text(json, "id", frame->id);
     put_calibration(json, night, frame);
     put_quality(json, frame);
     put_alignment(json, frame);
-    begin_list(json, "processing_errors");
+    aid_json_put_array(json, "processing_errors");
     night_failure quality = {.status = frame->quality_failure[0] ? AID_ERR_INVALID : AID_OK};
     snprintf(quality.text, sizeof quality.text, "%s", frame->quality_failure);
     put_error(json, "calibrate", &frame->failure);
@@ -260,18 +206,18 @@ static void put_group(aid_json_writer *json, const night_state *night, int numbe
     const night_group *group = &night->groups[number];
     char name[256];
     aid_json_begin_object(json);
-    put_text(json, "name", group->name);
-    put_text(json, "object", group->object);
-    put_text(json, "filter", group->filter);
-    begin_list(json, "frames");
+    aid_json_put_text(json, "name", group->name);
+    aid_json_put_text(json, "object", group->object);
+    aid_json_put_text(json, "filter", group->filter);
+    aid_json_put_array(json, "frames");
     for (int i = 0; i < night->frame_count; i++)
         if (night->frames[i].group == number)
             aid_json_text(json, night->frames[i].name);
     aid_json_end_array(json);
-    put_text(json, "reference", group->reference_name);
-    put_text(json, "reference_reason", group->why);
+    aid_json_put_text(json, "reference", group->reference_name);
+    aid_json_put_text(json, "reference_reason", group->why);
     snprintf(name, sizeof name, "stacks/%s.fits", group->name);
-    put_text(json, "stack", group->stacked ? name : NULL);
+    aid_json_put_text(json, "stack", group->stacked ? name : NULL);
     put_failure(json, "stack_failure", &group->stack_failure);
     aid_json_end_object(json);
 }
@@ -279,21 +225,21 @@ static void put_group(aid_json_writer *json, const night_state *night, int numbe
 static void put_trends(aid_json_writer *json, const aid_quality_group *group)
 {
     aid_json_begin_object(json);
-    put_text(json, "instrument", group->instrument);
-    put_text(json, "filter", group->filter);
-    put_integer(json, "frames", group->frames);
-    put_text(json, "slopes", group->per_night ? "per night" : "per hour");
+    aid_json_put_text(json, "instrument", group->instrument);
+    aid_json_put_text(json, "filter", group->filter);
+    aid_json_put_integer(json, "frames", group->frames);
+    aid_json_put_text(json, "slopes", group->per_night ? "per night" : "per hour");
     for (int metric = 0; metric < AID_QUALITY_METRICS; metric++) {
         const aid_quality_trend *trend = &group->trends[metric];
         if (trend->frames == 0)
             continue;
-        begin(json, aid_quality_metric_name((aid_quality_metric)metric));
-        put_integer(json, "frames", trend->frames);
-        put_number(json, "median", trend->median);
-        put_number(json, "scatter", trend->scatter);
-        put_number(json, "slope", trend->slope);
-        put_number(json, "slope_error", trend->slope_error);
-        put_integer(json, "outliers", trend->outliers);
+        aid_json_put_object(json, aid_quality_metric_name((aid_quality_metric)metric));
+        aid_json_put_integer(json, "frames", trend->frames);
+        aid_json_put_number(json, "median", trend->median);
+        aid_json_put_number(json, "scatter", trend->scatter);
+        aid_json_put_number(json, "slope", trend->slope);
+        aid_json_put_number(json, "slope_error", trend->slope_error);
+        aid_json_put_integer(json, "outliers", trend->outliers);
         aid_json_end_object(json);
     }
     aid_json_end_object(json);
@@ -309,45 +255,46 @@ static void put_counts(aid_json_writer *json, const night_state *night)
         failed += night_failed(&night->frames[i].failure) ||
                   night_failed(&night->frames[i].alignment_failure);
     }
-    begin(json, "counts");
-    put_integer(json, "files", night->file_count);
-    put_integer(json, "files_not_used", refused);
-    put_integer(json, "other_files", night->ignored);
-    put_integer(json, "masters", night->set_count);
-    put_integer(json, "science_frames", night->frame_count);
-    put_integer(json, "done", done);
-    put_integer(json, "failed", failed);
+    aid_json_put_object(json, "counts");
+    aid_json_put_integer(json, "files", night->file_count);
+    aid_json_put_integer(json, "files_not_used", refused);
+    aid_json_put_integer(json, "other_files", night->ignored);
+    aid_json_put_integer(json, "masters", night->set_count);
+    aid_json_put_integer(json, "science_frames", night->frame_count);
+    aid_json_put_integer(json, "done", done);
+    aid_json_put_integer(json, "failed", failed);
     aid_json_end_object(json);
 }
 
 static void put_summary(aid_json_writer *json, const night_state *night)
 {
     aid_json_begin_object(json);
-    put_program(json, night);
+    aid_provenance_json(json, night->invocation);
+    aid_json_put_text(json, "program_sha256", night->build);
     put_counts(json, night);
-    begin_list(json, "masters");
+    aid_json_put_array(json, "masters");
     for (int i = 0; i < night->set_count; i++)
         put_master(json, night, &night->sets[i]);
     aid_json_end_array(json);
-    begin_list(json, "frames");
+    aid_json_put_array(json, "frames");
     for (int i = 0; i < night->frame_count; i++)
         put_frame(json, night, &night->frames[i]);
     aid_json_end_array(json);
-    begin_list(json, "groups");
+    aid_json_put_array(json, "groups");
     for (int i = 0; i < night->group_count; i++)
         put_group(json, night, i);
     aid_json_end_array(json);
-    begin_list(json, "trends");
+    aid_json_put_array(json, "trends");
     for (int i = 0; i < night->series.group_count; i++)
         put_trends(json, &night->series.groups[i]);
     aid_json_end_array(json);
-    begin_list(json, "not_used");
+    aid_json_put_array(json, "not_used");
     for (int i = 0; i < night->file_count; i++)
         if (night_failed(&night->files[i].failure)) {
             aid_json_begin_object(json);
-            put_text(json, "file", night->files[i].path);
-            put_text(json, "status", aid_status_name(night->files[i].failure.status));
-            put_text(json, "message", night->files[i].failure.text);
+            aid_json_put_text(json, "file", night->files[i].path);
+            aid_json_put_text(json, "status", aid_status_name(night->files[i].failure.status));
+            aid_json_put_text(json, "message", night->files[i].failure.text);
             aid_json_end_object(json);
         }
     aid_json_end_array(json);
@@ -387,19 +334,19 @@ double night_seconds(void)
 static void put_timing(aid_json_writer *json, const night_state *night)
 {
     aid_json_begin_object(json);
-    put_integer(json, "threads", aid_pool_threads(night->pool));
-    put_integer(json, "memory_mb", night->memory_bytes >> 20);
-    put_number(json, "wall_s", night_seconds() - night->begun_s);
-    begin_list(json, "frames");
+    aid_json_put_integer(json, "threads", aid_pool_threads(night->pool));
+    aid_json_put_integer(json, "memory_mb", night->memory_bytes >> 20);
+    aid_json_put_number(json, "wall_s", night_seconds() - night->begun_s);
+    aid_json_put_array(json, "frames");
     for (int i = 0; i < night->frame_count; i++) {
         const night_frame *frame = &night->frames[i];
         aid_json_begin_object(json);
-        put_text(json, "observation_id", night->files[frame->file].sha256);
-        put_text(json, "name", frame->name);
-        put_bool(json, "found_as_it_was", frame->done && frame->process_s == 0.0);
-        put_number(json, "processing_time_s", frame->process_s + frame->align_s);
-        put_number(json, "process_s", frame->process_s);
-        put_number(json, "align_s", frame->align_s);
+        aid_json_put_text(json, "observation_id", night->files[frame->file].sha256);
+        aid_json_put_text(json, "name", frame->name);
+        aid_json_put_bool(json, "found_as_it_was", frame->done && frame->process_s == 0.0);
+        aid_json_put_number(json, "processing_time_s", frame->process_s + frame->align_s);
+        aid_json_put_number(json, "process_s", frame->process_s);
+        aid_json_put_number(json, "align_s", frame->align_s);
         aid_json_end_object(json);
     }
     aid_json_end_array(json);

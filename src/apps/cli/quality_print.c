@@ -161,17 +161,14 @@ static void write_cell(aid_json_writer *json, const aid_column *column, int64_t 
 static void write_rows(aid_json_writer *json, const char *key, const aid_table *table,
                        const quality_image *images)
 {
-    aid_json_key(json, key);
-    aid_json_begin_array(json);
+    aid_json_put_array(json, key);
     for (int64_t row = 0; row < table->rows; row++) {
         aid_json_begin_object(json);
         for (int column = 0; column < table->columns; column++)
             write_cell(json, &table->items[column], row);
         if (images) {
-            aid_json_key(json, "sha256");
-            aid_json_text(json, images[row].sha256[0] ? images[row].sha256 : NULL);
-            aid_json_key(json, "notes");
-            aid_json_text(json, images[row].notes);
+            aid_json_put_text(json, "sha256", images[row].sha256[0] ? images[row].sha256 : NULL);
+            aid_json_put_text(json, "notes", images[row].notes);
         }
         aid_json_end_object(json);
     }
@@ -188,10 +185,8 @@ aid_status quality_write_json(const quality_run *run, FILE *out, aid_error *err)
     AID_TRY(quality_trend_table(run, &trends, err));
     aid_json_writer json = aid_json_writer_on(out, 2);
     aid_json_begin_object(&json);
-    aid_json_key(&json, "assessed");
-    aid_json_integer(&json, run->frame_count);
-    aid_json_key(&json, "failed");
-    aid_json_integer(&json, run->failed);
+    aid_json_put_integer(&json, "assessed", run->frame_count);
+    aid_json_put_integer(&json, "failed", run->failed);
     write_rows(&json, "images", &images, run->images);
     write_rows(&json, "trends", &trends, NULL);
     aid_json_end_object(&json);

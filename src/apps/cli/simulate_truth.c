@@ -120,20 +120,13 @@ aid_status simulate_raw_table(const simulated_raw *frames, int count, aid_table 
 
 /* -------------------------------------------------------------------------------------- summary */
 
-static void put_number(aid_json_writer *json, const char *key, double value)
-{
-    aid_json_key(json, key);
-    aid_json_number(json, value);
-}
-
 static void put_counts(aid_json_writer *json, const aid_sky *sky)
 {
     int64_t count, kinds[AID_SKY_KINDS] = {0};
     const aid_sky_source *sources = aid_sky_sources(sky, &count);
     for (int64_t i = 0; i < count; i++)
         kinds[sources[i].kind]++;
-    aid_json_key(json, "counts");
-    aid_json_begin_object(json);
+    aid_json_put_object(json, "counts");
     for (int kind = 0; kind < AID_SKY_KINDS; kind++) {
         aid_json_key(json, aid_sky_kind_name((aid_sky_kind)kind));
         aid_json_integer(json, kinds[kind]);
@@ -143,19 +136,17 @@ static void put_counts(aid_json_writer *json, const aid_sky *sky)
 
 static void put_epoch(aid_json_writer *json, const char *name, const aid_sky_epoch *epoch)
 {
-    aid_json_key(json, name);
-    aid_json_begin_object(json);
-    aid_json_key(json, "date_obs");
-    aid_json_text(json, epoch->date_obs);
-    put_number(json, "exposure_s", epoch->exposure_s);
-    put_number(json, "frames", epoch->frames);
-    put_number(json, "zero_point", epoch->zero_point);
-    put_number(json, "seeing_px", epoch->seeing_px);
-    put_number(json, "sky_adu", epoch->sky_adu);
-    put_number(json, "offset_x_px", epoch->offset_x_px);
-    put_number(json, "offset_y_px", epoch->offset_y_px);
-    put_number(json, "rotation_deg", epoch->rotation_deg);
-    put_number(json, "cosmic_rays_per_megapixel", epoch->cosmic_rays);
+    aid_json_put_object(json, name);
+    aid_json_put_text(json, "date_obs", epoch->date_obs);
+    aid_json_put_number(json, "exposure_s", epoch->exposure_s);
+    aid_json_put_number(json, "frames", epoch->frames);
+    aid_json_put_number(json, "zero_point", epoch->zero_point);
+    aid_json_put_number(json, "seeing_px", epoch->seeing_px);
+    aid_json_put_number(json, "sky_adu", epoch->sky_adu);
+    aid_json_put_number(json, "offset_x_px", epoch->offset_x_px);
+    aid_json_put_number(json, "offset_y_px", epoch->offset_y_px);
+    aid_json_put_number(json, "rotation_deg", epoch->rotation_deg);
+    aid_json_put_number(json, "cosmic_rays_per_megapixel", epoch->cosmic_rays);
     aid_json_end_object(json);
 }
 
@@ -164,23 +155,19 @@ static void put_summary(aid_json_writer *json, const void *context)
     const simulate_state *state = context;
     const aid_sky_options *sky = aid_sky_options_of(state->sky);
     aid_json_begin_object(json);
-    aid_json_key(json, "program");
-    aid_json_text(json, AID_PROGRAM_NAME);
-    aid_json_key(json, "version");
-    aid_json_text(json, aid_version());
-    aid_json_key(json, "build");
-    aid_json_text(json, aid_build());
-    aid_json_key(json, "seed");
-    aid_json_integer(json, state->options->seed);
-    put_number(json, "width", sky->width);
-    put_number(json, "height", sky->height);
-    put_number(json, "ra_deg", sky->ra_deg);
-    put_number(json, "dec_deg", sky->dec_deg);
-    put_number(json, "pixel_scale_arcsec", sky->pixel_scale_arcsec);
-    put_number(json, "gain", sky->gain);
-    put_number(json, "read_noise_e", sky->read_noise_e);
-    put_number(json, "saturation_adu", sky->saturation_adu);
-    put_number(json, "snr_per_adu", aid_sky_snr_per_adu(state->sky));
+    aid_json_put_text(json, "program", AID_PROGRAM_NAME);
+    aid_json_put_text(json, "version", aid_version());
+    aid_json_put_text(json, "build", aid_build());
+    aid_json_put_integer(json, "seed", state->options->seed);
+    aid_json_put_number(json, "width", sky->width);
+    aid_json_put_number(json, "height", sky->height);
+    aid_json_put_number(json, "ra_deg", sky->ra_deg);
+    aid_json_put_number(json, "dec_deg", sky->dec_deg);
+    aid_json_put_number(json, "pixel_scale_arcsec", sky->pixel_scale_arcsec);
+    aid_json_put_number(json, "gain", sky->gain);
+    aid_json_put_number(json, "read_noise_e", sky->read_noise_e);
+    aid_json_put_number(json, "saturation_adu", sky->saturation_adu);
+    aid_json_put_number(json, "snr_per_adu", aid_sky_snr_per_adu(state->sky));
     put_epoch(json, "science", &sky->epoch[AID_SKY_SCIENCE]);
     put_epoch(json, "reference", &sky->epoch[AID_SKY_REFERENCE]);
     put_counts(json, state->sky);

@@ -1,6 +1,7 @@
 #include "core/base/header.h"
 
 #include "core/base/memory.h"
+#include "core/base/text.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -49,6 +50,24 @@ aid_status aid_header_append(aid_header *header, const char *keyword, aid_card_k
     }
     header->cards[header->count++] = card;
     return AID_OK;
+}
+
+aid_status aid_header_put_text(aid_header *header, const char *keyword, const char *value,
+                               const char *comment, aid_error *err)
+{
+    if (!value || !*value)
+        return AID_OK;
+    return aid_header_append(header, keyword, AID_CARD_STRING, value, comment, err);
+}
+
+aid_status aid_header_put_number(aid_header *header, const char *keyword, double value,
+                                 const char *comment, aid_error *err)
+{
+    char text[AID_DOUBLE_TEXT];
+    if (!isfinite(value))
+        return AID_OK;
+    aid_double_text(value, -1, text);
+    return aid_header_append(header, keyword, AID_CARD_NUMBER, text, comment, err);
 }
 
 aid_status aid_header_copy(const aid_header *from, aid_header *ret_to, aid_error *err)

@@ -33,6 +33,12 @@ void aid_header_done(aid_header *header);
 AID_MUST_USE aid_status aid_header_append(aid_header *header, const char *keyword,
                                           aid_card_kind kind, const char *value,
                                           const char *comment, aid_error *err);
+/* Text that is NULL or empty, and a number that is not finite, are left out: FITS has no NaN in its
+ * cards, and one that is not there says unknown. */
+AID_MUST_USE aid_status aid_header_put_text(aid_header *header, const char *keyword,
+                                            const char *value, const char *comment, aid_error *err);
+AID_MUST_USE aid_status aid_header_put_number(aid_header *header, const char *keyword, double value,
+                                              const char *comment, aid_error *err);
 AID_MUST_USE aid_status aid_header_copy(const aid_header *from, aid_header *ret_to, aid_error *err);
 
 /* The first card of that keyword (upper or lower case), or NULL. */

@@ -1,7 +1,5 @@
 #include "domain/pipeline/frame_header.h"
 
-#include "core/base/text.h"
-
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -32,23 +30,13 @@ static int reference_pixel_axis(const char *keyword)
     return ends ? keyword[5] - '0' : 0;
 }
 
-static aid_status put_number(aid_header *header, const char *keyword, double value,
-                             const char *comment, aid_error *err)
-{
-    char text[AID_DOUBLE_TEXT];
-    if (!isfinite(value))
-        return AID_OK;
-    aid_double_text(value, -1, text);
-    return aid_header_append(header, keyword, AID_CARD_NUMBER, text, comment, err);
-}
-
 static aid_status copy_card(const aid_header *raw, const aid_card *card,
                             const aid_calibrated *frame, aid_header *header, aid_error *err)
 {
     int axis = reference_pixel_axis(card->keyword);
     double shift = axis == 1 ? frame->trim_x0 : axis == 2 ? frame->trim_y0 : 0.0, value;
     if (shift != 0.0 && aid_header_number(raw, card->keyword, &value))
-        return put_number(header, card->keyword, value - shift, card->comment, err);
+        return aid_header_put_number(header, card->keyword, value - shift, card->comment, err);
     return aid_header_append(header, card->keyword, card->kind, card->value, card->comment, err);
 }
 
@@ -61,10 +49,10 @@ static aid_status fill(const aid_header *raw, const aid_calibrated *frame, aid_h
     AID_TRY(aid_header_append(header, "BUNIT", AID_CARD_STRING,
                               frame->electrons ? "electron" : "adu", "", err));
     const aid_frame_facts *facts = &frame->facts;
-    AID_TRY(put_number(header, "GAIN", facts->gain, "[e-] of one unit", err));
-    AID_TRY(put_number(header, "EGAIN", facts->gain, "[e-] of one unit", err));
-    AID_TRY(put_number(header, "RDNOISE", facts->read_noise_e, "[e-]", err));
-    return put_number(header, "SATURATE", facts->saturation, "level of saturation", err);
+    AID_TRY(aid_header_put_number(header, "GAIN", facts->gain, "[e-] of one unit", err));
+    AID_TRY(aid_header_put_number(header, "EGAIN", facts->gain, "[e-] of one unit", err));
+    AID_TRY(aid_header_put_number(header, "RDNOISE", facts->read_noise_e, "[e-]", err));
+    return aid_header_put_number(header, "SATURATE", facts->saturation, "level of saturation", err);
 }
 
 aid_status aid_frame_header(const aid_header *raw, const aid_calibrated *frame,

@@ -9,6 +9,23 @@ static void add(aid_header *header, const char *keyword, aid_card_kind kind, con
     CHECK_OK(aid_header_append(header, keyword, kind, value, "", &err));
 }
 
+TEST(values_that_are_not_known_get_no_card)
+{
+    aid_header header = {0};
+    aid_error err = {0};
+    CHECK_OK(aid_header_put_text(&header, "FILTER", "", "", &err));
+    CHECK_OK(aid_header_put_text(&header, "OBJECT", NULL, "", &err));
+    CHECK_OK(aid_header_put_number(&header, "GAIN", NAN, "", &err));
+    CHECK_OK(aid_header_put_number(&header, "SATURATE", INFINITY, "", &err));
+    CHECK_EQUAL(header.count, 0);
+    CHECK_OK(aid_header_put_text(&header, "FILTER", "V", "", &err));
+    CHECK_OK(aid_header_put_number(&header, "GAIN", 0.1, "", &err));
+    CHECK_EQUAL(header.count, 2);
+    CHECK(!strcmp(header.cards[0].value, "V") && header.cards[0].kind == AID_CARD_STRING);
+    CHECK(!strcmp(header.cards[1].value, "0.1") && header.cards[1].kind == AID_CARD_NUMBER);
+    aid_header_done(&header);
+}
+
 TEST(numbers_are_read_in_every_spelling_that_is_fits)
 {
     static const struct {

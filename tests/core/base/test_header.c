@@ -12,7 +12,6 @@ static void add(aid_header *header, const char *keyword, aid_card_kind kind, con
 TEST(values_that_are_not_known_get_no_card)
 {
     aid_header header = {0};
-    aid_error err = {0};
     CHECK_OK(aid_header_put_text(&header, "FILTER", "", "", &err));
     CHECK_OK(aid_header_put_text(&header, "OBJECT", NULL, "", &err));
     CHECK_OK(aid_header_put_number(&header, "GAIN", NAN, "", &err));

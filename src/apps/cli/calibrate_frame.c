@@ -57,13 +57,6 @@ static aid_status check_raw(const aid_fits_image *file, const calibrate_frame *f
     return AID_OK;
 }
 
-/* Where nothing tells the saturation, the largest number that the file can hold still does. */
-static void note_ceiling(const aid_fits_image *file, aid_frame_facts *facts)
-{
-    if (!isfinite(facts->saturation) && file->bitpix == 16 && file->bscale == 1.0)
-        facts->saturation = 32767.0 + file->bzero;
-}
-
 /* What is in work of one frame. */
 typedef struct frame_work {
     const calibrate_run *run;
@@ -170,7 +163,8 @@ static aid_status read_raw(frame_work *work, aid_error *err)
     snprintf(frame->sha256, sizeof frame->sha256, "%s", work->file.sha256);
     work->facts = aid_frame_facts_from_header(&work->file.header, name_of(frame->path),
                                               work->file.width, work->file.height, work->notes);
-    note_ceiling(&work->file, &work->facts);
+    aid_frame_facts_take_ceiling(&work->facts, work->file.bitpix, work->file.bscale,
+                                 work->file.bzero);
     return check_raw(&work->file, frame, &work->facts, work->notes, err);
 }
 

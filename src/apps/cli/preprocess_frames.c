@@ -207,6 +207,9 @@ static aid_status compute(const batch *job, const night_frame *frame, aid_pool *
     const aid_stage_observer observer = {.begin = stop_asked, .end = stage_over};
     AID_TRY(stop_asked(NULL, "read", err));
     AID_TRY(read_raw(job, frame, &raw, err));
+    /* Where a flat is divided by, what has piled up at the top is spread, and not found later. */
+    if (job->used[0] || job->used[1] || job->used[2])
+        aid_frame_facts_take_ceiling(&facts, raw.bitpix, raw.bscale, raw.bzero);
     aid_preprocess_input input = {.name = frame->name,
                                   .facts = &facts,
                                   .header = &raw.header,

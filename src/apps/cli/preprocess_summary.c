@@ -28,12 +28,6 @@ static void put_lines(aid_json_writer *json, const char *key, const char *lines)
 
 /* ------------------------------------------------------------------------------------ the plan */
 
-static void put_lines_if_any(aid_json_writer *json, const char *key, const char *lines)
-{
-    if (lines && *lines)
-        put_lines(json, key, lines);
-}
-
 static void put_facts(aid_json_writer *json, const aid_frame_facts *facts)
 {
     aid_json_put_text(json, "instrument", facts->instrument);
@@ -69,7 +63,10 @@ static void put_master(aid_json_writer *json, const night_state *night, const ni
     aid_json_put_text(json, "id", set->id);
     aid_json_put_bool(json, "needed", set->wanted);
     aid_json_put_bool(json, "ready_made", set->ready_made);
-    put_facts(json, &set->facts);
+    aid_frame_facts facts = set->facts;
+    if (set->type != AID_TYPE_FLAT) /* whatever stood in the beam, it let no light through */
+        facts.filter[0] = '\0';
+    put_facts(json, &facts);
     aid_json_put_array(json, "frames");
     for (int i = 0; i < set->count; i++)
         aid_json_text(json, night->files[set->files[i]].path);
@@ -176,7 +173,7 @@ static void put_frame(aid_json_writer *json, const night_state *night, const nig
     aid_json_put_text(json, "observation_id", file->sha256);
     aid_json_put_text(json, "raw_file", file->path);
     aid_json_put_text(json, "object", file->facts.object);
-    put_lines_if_any(json, "header_notes", file->notes);
+    put_lines(json, "header_notes", file->notes);
     put_facts(json, &file->facts);
     aid_json_put_number(json, "mid_mjd_utc",
                         file->facts.epoch.known ? file->facts.epoch.mid_mjd_utc : NAN);
@@ -418,6 +415,12 @@ static const aid_column columns[COLUMNS] = {
                    .decimals = 4},
     [FAILURE] = {.name = "failure", .kind = AID_COLUMN_TEXT}};
 
+/* Those that were cleaned; else those that the quality of the frame suffers from. */
+static int64_t cosmic_rays_of(const night_frame *frame)
+{
+    return frame->cleaned ? frame->cosmic_ray_hits : frame->quality.cosmic_ray_count;
+}
+
 static aid_status fill_row(const night_state *night, const night_frame *frame, int64_t row,
                            aid_table *table, aid_error *err)
 {
@@ -443,7 +446,7 @@ static aid_status fill_row(const night_state *night, const night_frame *frame, i
     items[FWHM_ARCSEC].values.doubles[row] = quality->fwhm_arcsec;
     items[ELLIPTICITY].values.doubles[row] = quality->ellipticity;
     items[STARS].values.integers[row] = quality->stars;
-    items[COSMIC_RAYS].values.integers[row] = quality->cosmic_ray_count;
+    items[COSMIC_RAYS].values.integers[row] = cosmic_rays_of(frame);
     items[LIMITING_MAG].values.doubles[row] = quality->limiting_mag;
     items[SCORE].values.doubles[row] = quality->overall_quality_score;
     aid_quality_flags_text(quality->flags, flags);
@@ -481,7 +484,7 @@ void night_print_results(const night_state *night, FILE *out)
             fprintf(out, "  %s: %s (%.2f), FWHM %.2f px, %lld cosmic rays\n", frame->name,
                     aid_quality_class_name(frame->quality.class),
                     frame->quality.overall_quality_score, frame->quality.fwhm_px,
-                    (long long)frame->cosmic_ray_hits);
+                    (long long)cosmic_rays_of(frame));
         else
             fprintf(out, "  %s: done\n", frame->name);
         if (night_failed(&frame->alignment_failure))

@@ -216,12 +216,12 @@ static void calibrate_row(const calibrate_job *job, int32_t y)
     const float *raw = aid_image_row(job->frame->image, y + trim->y0);
     memset(row.variance, 0, (size_t)row.count * sizeof *row.variance);
     aid_overscan_subtract_row(job->overscan, y, raw, row.image);
-    aid_row_mark_saturated(&row, raw + trim->x0, (float)job->saturation);
     aid_master_row master;
     if (job->bias.master) {
         master = row_of(&job->bias, y, job->nothing);
         aid_row_subtract(&row, &master, 1.0f);
     }
+    aid_row_mark_saturated(&row, raw + trim->x0, (float)job->saturation);
     aid_row_noise(&row, (float)job->gain, (float)job->read_variance);
     if (job->dark.master) {
         master = row_of(&job->dark, y, job->nothing);

@@ -15,8 +15,10 @@ static inline bool is_finite(float value)
 AID_HOT static void mark_saturated(uint8_t *restrict mask, const float *restrict raw,
                                    float saturation, int32_t count)
 {
-    for (int32_t i = 0; i < count; i++)
-        mask[i] = (uint8_t)(mask[i] | (raw[i] >= saturation ? AID_MASK_SATURATED : 0));
+    for (int32_t i = 0; i < count; i++) {
+        bool full = raw[i] >= saturation && !(mask[i] & AID_MASK_BAD);
+        mask[i] = (uint8_t)(mask[i] | (full ? AID_MASK_SATURATED : 0));
+    }
 }
 
 AID_HOT static void noise(const float *restrict image, float *restrict variance, float per_electron,

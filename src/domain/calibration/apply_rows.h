@@ -17,7 +17,8 @@ typedef struct aid_master_row {
     const uint8_t *mask;
 } aid_master_row;
 
-/* The raw level decides about saturation. */
+/* The raw level decides about saturation; of a pixel that is bad it tells nothing: a column that is
+ * stuck at the top bleeds into no neighbours. */
 void aid_row_mark_saturated(const aid_target_row *row, const float *raw, float saturation);
 /* variance + max(image, 0)/gain + read_variance: of the signal above overscan and bias. */
 void aid_row_noise(const aid_target_row *row, float gain, float read_variance);

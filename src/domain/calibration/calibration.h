@@ -50,6 +50,10 @@ typedef struct aid_frame_facts {
 aid_frame_facts aid_frame_facts_from_header(const aid_header *header, const char *name,
                                             int32_t width, int32_t height, aid_notes *notes);
 
+/* Where nothing tells the saturation, the largest number that the pixels of a file of that BITPIX,
+ * BSCALE and BZERO can hold still does, where they are integers of 16 bits. */
+void aid_frame_facts_take_ceiling(aid_frame_facts *facts, int bitpix, double bscale, double bzero);
+
 /* -------------------------------------------------------------------------------------- masters */
 
 typedef struct aid_master {

@@ -243,3 +243,9 @@ aid_frame_facts aid_frame_facts_from_header(const aid_header *header, const char
     aid_facts_type(header, facts.name, notes, &facts);
     return facts;
 }
+
+void aid_frame_facts_take_ceiling(aid_frame_facts *facts, int bitpix, double bscale, double bzero)
+{
+    if (!isfinite(facts->saturation) && bitpix == 16 && bscale == 1.0)
+        facts->saturation = 32767.0 + bzero;
+}

@@ -101,6 +101,43 @@ TEST(a_night_becomes_masters_frames_and_a_common_grid)
 
 /* The truth of the dither is in raw_truth.csv: 1 px of a grid is 1 px of the other but for what
  * distortion does. */
+/* Two frames are no yardstick for one another: each is rated by what its camera could do, which
+ * the summary of the night has to know as well as the frame's own measurement. */
+TEST(frames_of_a_night_are_rated_and_flagged_as_astrid_quality_does_it)
+{
+    for (int frames = 3; frames >= 2; frames--) {
+        make_night();
+        if (frames == 2)
+            must("rm night/raw/science_3.fits");
+        must_run("preprocess night/raw -o out");
+        must_run(frames == 2 ? "quality out/frames/science_1.fits out/frames/science_2.fits --json"
+                             : "quality out/frames/science_1.fits out/frames/science_2.fits "
+                               "out/frames/science_3.fits --json");
+        json_t *night = load("out/night.json"), *said = json_loads(out_text, 0, NULL), *image;
+        size_t i;
+        CHECK_EQUAL(json_array_size(json_object_get(said, "images")), frames);
+        json_array_foreach(json_object_get(said, "images"), i, image)
+        {
+            char name[32];
+            snprintf(name, sizeof name, "science_%d.fits", (int)i + 1);
+            const json_t *quality = json_object_get(frame_of(night, name), "quality_metrics");
+            const json_t *flags = json_object_get(quality, "quality_flags"), *flag;
+            char text[256] = "";
+            size_t k;
+            json_array_foreach(flags, k, flag)
+            {
+                strcat(strcat(text, k ? "|" : ""), json_string_value(flag));
+            }
+            CHECK_TEXT(text, text_of(image, "flags"));
+            /* `quality` compares the fluxes of stars besides, which are the same to 2 or 3 % */
+            CHECK_NEAR(number_of(quality, "overall_quality_score"), number_of(image, "score"),
+                       0.05);
+        }
+        json_decref(said);
+        json_decref(night);
+    }
+}
+
 TEST(aligned_frames_have_their_stars_where_the_reference_has_them)
 {
     make_night();

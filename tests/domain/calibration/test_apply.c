@@ -279,6 +279,7 @@ TEST(masks_are_joined_and_nothing_is_divided_by_a_flat_that_is_none)
     night made = make_night();
     static const float no_flats[] = {0.0f, -1.0f, NAN, INFINITY, 0.005f};
     made.bias.mask.data[3] = AID_MASK_BAD;
+    made.raw.data[OVERSCAN + 3] = 65535.0f; /* stuck there, with or without light */
     made.dark.image.data[4] = NAN;
     for (size_t k = 0; k < AID_COUNT_OF(no_flats); k++)
         made.flat.image.data[10 + k] = no_flats[k];

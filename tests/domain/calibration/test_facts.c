@@ -35,6 +35,19 @@ static aid_frame_type type_of(const char *keyword, const char *value)
     return facts_of(cards, 10, 10).type;
 }
 
+TEST(sixteen_bits_hold_no_more_than_they_can_where_nothing_else_tells_the_saturation)
+{
+    aid_frame_facts facts = {.saturation = NAN};
+    aid_frame_facts_take_ceiling(&facts, -32, 1.0, 0.0);
+    aid_frame_facts_take_ceiling(&facts, 16, 0.01, 0.0); /* scaled since */
+    CHECK(isnan(facts.saturation));
+    aid_frame_facts_take_ceiling(&facts, 16, 1.0, 32768.0);
+    CHECK_NEAR(facts.saturation, 65535.0, 0.0);
+    facts.saturation = 4095.0;
+    aid_frame_facts_take_ceiling(&facts, 16, 1.0, 32768.0);
+    CHECK_NEAR(facts.saturation, 4095.0, 0.0);
+}
+
 TEST(types_are_known_in_all_their_spellings)
 {
     CHECK_EQUAL(type_of("IMAGETYP", "Bias Frame"), AID_TYPE_BIAS);

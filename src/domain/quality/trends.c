@@ -82,6 +82,20 @@ static double robust_slope(points *p)
     return aid_median_in_place_f64(p->slopes, count);
 }
 
+/* Of three or four frames half lie on the line as a rule, which their own slopes have made: the
+ * median of the residuals says nothing of its error then, their rms with n - 2 degrees does. */
+static double scatter_for_slope(const double *residuals, int count, double robust)
+{
+    if (count >= LEAST_FRAMES)
+        return robust;
+    double mean = 0.0, squares = 0.0;
+    for (int i = 0; i < count; i++)
+        mean += residuals[i] / count;
+    for (int i = 0; i < count; i++)
+        squares += (residuals[i] - mean) * (residuals[i] - mean);
+    return AID_MAX(sqrt(squares / (count - 2)), robust);
+}
+
 /* Of a least-squares slope in noise of that scatter, 5 % more for Theil and Sen's (Sen 1968: its
  * efficiency on normal noise is 0.91 to 1). */
 static double slope_error(const points *p, double scatter)
@@ -157,7 +171,7 @@ static void follow_metric(aid_quality_frame *frames, points *p, int metric,
     }
     trend->scatter = aid_robust_in_place_f64(p->scratch, p->count).sigma;
     if (isfinite(trend->slope))
-        trend->slope_error = slope_error(p, trend->scatter);
+        trend->slope_error = slope_error(p, scatter_for_slope(residuals, p->count, trend->scatter));
     mark_outliers(frames, p, metric, trend);
 }
 

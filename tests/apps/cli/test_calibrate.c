@@ -118,7 +118,7 @@ TEST(electrons_have_a_gain_of_one_and_the_options_of_the_user_count)
     make_night();
     CHECK_EQUAL(calibrate("raw/science_1.fits -o adu --clean-cosmic-rays none"), 0);
     CHECK_EQUAL(calibrate("raw/science_1.fits -o e --electrons --gain 3 --read-noise 9 "
-                          "--saturation 2000 --clean-cosmic-rays none --json"),
+                          "--saturation 1700 --clean-cosmic-rays none --json"),
                 0);
     json_t *json = summary();
     CHECK(number_of(frame_of(json, 0), "saturated_pixels") > 5.0);

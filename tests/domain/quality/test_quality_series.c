@@ -208,6 +208,21 @@ TEST(a_trend_is_the_median_of_all_slopes_and_what_leaves_it_is_named)
     CHECK(all.series.groups[0].seeing_in_arcsec && !all.series.groups[0].per_night);
 }
 
+/* Three of four frames on a line by chance: 180, 175, 170, 165 and the second one 3 too low, which
+ * comes to a residual rms of 3 sqrt(3/4/2) and an error of 1.05 x 1.837/(0.1 sqrt(5)). */
+TEST(a_slope_of_few_frames_has_the_error_of_all_of_them_though_most_lie_on_a_line)
+{
+    AID_CLEANUP(night_done)
+    night all = {0};
+    static const double levels[] = {180.0, 172.0, 170.0, 165.0};
+    for (int i = 0; i < 4; i++)
+        add_frame(&all, 1, 1.0)->quality.background_level = levels[i];
+    rate(&all);
+    const aid_quality_trend *trend = &all.series.groups[0].trends[AID_METRIC_BACKGROUND];
+    CHECK_NEAR(trend->slope, -50.0, 1e-4);
+    CHECK_NEAR(trend->slope_error, 8.626, 0.01);
+}
+
 TEST(a_trend_over_several_nights_is_per_night)
 {
     AID_CLEANUP(night_done)

@@ -1,5 +1,6 @@
 /* Stars: how many, how broad, how round, and the faintest that would still be found. */
 #include "core/base/memory.h"
+#include "core/imaging/star_profile.h"
 #include "core/imaging/stats.h"
 #include "domain/quality/internal.h"
 
@@ -14,17 +15,7 @@ enum {
     LAGS = 2 * AID_NOISE_LAG + 1
 };
 
-static const unsigned unfit = AID_STAR_BLENDED | AID_STAR_TRUNCATED | AID_STAR_SATURATED |
-                              AID_STAR_MASKED | AID_STAR_EXTENDED | AID_STAR_SHARP |
-                              AID_STAR_NO_WINDOW;
-
 /* -------------------------------------------------------------------------------- from moments */
-
-static bool is_fit(const aid_star *star, double least_snr)
-{
-    return !(star->flags & unfit) && star->a > 0.0 && star->b > 0.0 &&
-           star->flux > least_snr * star->flux_err;
-}
 
 /* The median of 2.355 sqrt(a b) of the fit stars within the part, NaN for fewer than `least`. */
 static double width_within(const aid_exposure *exposure, double *values, int part, int least)
@@ -34,96 +25,10 @@ static double width_within(const aid_exposure *exposure, double *values, int par
         const aid_star *star = &exposure->stars.items[i];
         int column = star->x < 0.5 * exposure->image.width ? 0 : 1;
         int row = star->y < 0.5 * exposure->image.height ? 0 : 1;
-        if (is_fit(star, 20.0) && (part < 0 || part == row * PARTS + column))
+        if (aid_star_is_sound(star, 20.0) && (part < 0 || part == row * PARTS + column))
             values[count++] = fwhm_per_sigma * sqrt(star->a * star->b);
     }
     return count < least ? NAN : aid_median_in_place_f64(values, count);
-}
-
-/* --------------------------------------------------------------------------------- from profiles
- */
-
-/* The mean profile of stars: light in a pixel / flux of the star, in rings about its centre. */
-typedef struct ring {
-    double light, flux, radius;
-    int64_t pixels;
-} ring;
-enum { RINGS = 160, RINGS_A_PX = 4, MAX_PROFILES = 300 };
-
-static void add_to_profile(const aid_image *image, const aid_star *star, double reach, ring *rings)
-{
-    int32_t x0 = (int32_t)AID_MAX(ceil(star->x - reach), 0.0);
-    int32_t x1 = (int32_t)AID_MIN(floor(star->x + reach), image->width - 1.0);
-    int32_t y0 = (int32_t)AID_MAX(ceil(star->y - reach), 0.0);
-    int32_t y1 = (int32_t)AID_MIN(floor(star->y + reach), image->height - 1.0);
-    for (int32_t y = y0; y <= y1; y++)
-        for (int32_t x = x0; x <= x1; x++) {
-            double radius = hypot(x - star->x, y - star->y);
-            int at = (int)(radius * RINGS_A_PX);
-            if (at >= RINGS)
-                continue;
-            rings[at].light += (double)aid_image_row(image, y)[x];
-            rings[at].flux += star->flux;
-            rings[at].radius += radius;
-            rings[at].pixels++;
-        }
-}
-
-/* ln(peak) of ln P = a + b r^2 through the innermost rings. */
-static double log_peak(const ring *rings, double reach)
-{
-    double n = 0.0, x = 0.0, y = 0.0, xx = 0.0, xy = 0.0;
-    for (int i = 0; i < RINGS; i++) {
-        if (!rings[i].pixels || !(rings[i].light > 0.0))
-            continue;
-        double radius = rings[i].radius / (double)rings[i].pixels, r2 = radius * radius;
-        double weight = (double)rings[i].pixels, value = log(rings[i].light / rings[i].flux);
-        if (radius > reach)
-            break;
-        n += weight;
-        x += weight * r2;
-        y += weight * value;
-        xx += weight * r2 * r2;
-        xy += weight * r2 * value;
-    }
-    double determinant = n * xx - x * x;
-    return determinant > 1e-9 * n * xx ? (xx * y - x * xy) / determinant : NAN;
-}
-
-/* Where the profile has fallen to half of its peak: unlike moments, this does not count the wings.
- * NaN where it cannot be told. */
-static double half_width(const ring *rings, double peak)
-{
-    double before_r = 0.0, before = peak, half = peak - log(2.0);
-    for (int i = 0; i < RINGS; i++) {
-        if (!rings[i].pixels)
-            continue;
-        double radius = rings[i].radius / (double)rings[i].pixels;
-        if (!(rings[i].light > 0.0))
-            return NAN;
-        double value = log(rings[i].light / rings[i].flux);
-        if (value <= half && before > value)
-            return before_r + (radius - before_r) * (before - half) / (before - value);
-        before_r = radius;
-        before = value;
-    }
-    return NAN;
-}
-
-/* Of the brightest fit stars; `width` itself where they give no answer. */
-static double width_of_profile(const aid_exposure *exposure, double width)
-{
-    ring rings[RINGS] = {{0}};
-    double reach = AID_MIN(1.2 * width + 1.0, (double)RINGS / RINGS_A_PX);
-    int count = 0;
-    for (int i = 0; i < exposure->stars.count && count < MAX_PROFILES; i++) {
-        if (!is_fit(&exposure->stars.items[i], 20.0))
-            continue;
-        add_to_profile(&exposure->image, &exposure->stars.items[i], reach, rings);
-        count++;
-    }
-    double measured = 2.0 * half_width(rings, log_peak(rings, AID_MAX(0.3 * width, 0.8)));
-    return measured > 0.3 * width && measured < 1.5 * width ? measured : width;
 }
 
 /* Mean of (a^2 - b^2)/(a^2 + b^2) as a vector of twice the angle: noise, which stretches each star
@@ -134,7 +39,7 @@ static void ellipticity_of_moments(const aid_stars *stars, aid_quality *quality)
     int count = 0;
     for (int i = 0; i < stars->count; i++) {
         const aid_star *star = &stars->items[i];
-        if (!is_fit(star, 20.0))
+        if (!aid_star_is_sound(star, 20.0))
             continue;
         double a2 = star->a * star->a, b2 = star->b * star->b;
         double angle = 2.0 * star->theta_deg * pi / 180.0;
@@ -158,7 +63,8 @@ static aid_status shape_from_moments(const aid_exposure *exposure, aid_quality *
                           err));
     quality->fwhm_px = width_within(exposure, values, -1, LEAST_STARS);
     if (quality->fwhm_px > 0.0)
-        quality->fwhm_px = width_of_profile(exposure, quality->fwhm_px);
+        quality->fwhm_px =
+            aid_star_profile_fwhm(&exposure->image, &exposure->stars, quality->fwhm_px);
     ellipticity_of_moments(&exposure->stars, quality);
     double least = INFINITY, greatest = -INFINITY, sum = 0.0;
     for (int part = 0; part < PARTS * PARTS; part++) {

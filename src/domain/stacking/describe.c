@@ -1,5 +1,6 @@
 /* What is known of the frames of a stack: flux scale, weight, and whether they belong to it. */
 #include "core/base/memory.h"
+#include "core/imaging/star_profile.h"
 #include "core/imaging/stats.h"
 #include "domain/stacking/stacking.h"
 
@@ -166,6 +167,13 @@ static double number_or_nan(const aid_header *header, const char *const *keyword
     return aid_header_first_number(header, keywords, &value, NULL) ? value : NAN;
 }
 
+static double seeing_of(const aid_exposure *frame)
+{
+    return frame->stars.fwhm_px > 0.0
+               ? aid_star_profile_fwhm(&frame->image, &frame->stars, frame->stars.fwhm_px)
+               : NAN;
+}
+
 aid_status aid_stack_describe(const aid_exposure *reference, const aid_exposure *frame,
                               const aid_registration *registration,
                               const aid_stack_options *options, aid_notes *notes,
@@ -176,7 +184,7 @@ aid_status aid_stack_describe(const aid_exposure *reference, const aid_exposure 
     aid_stack_frame described = {.registration = *registration,
                                  .sky = aid_mesh_median(&frame->background),
                                  .noise = aid_mesh_median(&frame->noise),
-                                 .fwhm_px = frame->stars.fwhm_px / registration->scale,
+                                 .fwhm_px = seeing_of(frame) / registration->scale,
                                  .gain = frame->gain,
                                  .read_noise_e = number_or_nan(&frame->header, read_noise),
                                  .saturation = frame->saturation,

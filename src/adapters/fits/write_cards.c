@@ -104,6 +104,18 @@ bool aid_fits_is_structural(const char *keyword)
 
 /* --------------------------------------------------------------------------------------- values */
 
+/* What fits of it, in whole words: half a word is worse than none. */
+static size_t comment_length(const char *ascii, size_t room)
+{
+    size_t length = strlen(ascii);
+    if (length <= room)
+        return length;
+    length = room;
+    while (length > 0 && ascii[length] != ' ')
+        length--;
+    return length;
+}
+
 /* " / comment" behind what is in the card already, as far as it goes. */
 static void add_comment(aid_fits_cards *cards, char *card, size_t used, const char *comment)
 {
@@ -114,8 +126,11 @@ static void add_comment(aid_fits_cards *cards, char *card, size_t used, const ch
         cards->out_of_memory = true;
         return;
     }
-    memcpy(card + used, " / ", 3);
-    memcpy(card + used + 3, ascii, AID_MIN(strlen(ascii), AID_FITS_CARD - used - 3));
+    size_t length = comment_length(ascii, AID_FITS_CARD - used - 3);
+    if (length > 0) {
+        memcpy(card + used, " / ", 3);
+        memcpy(card + used + 3, ascii, length);
+    }
     free(ascii);
 }
 

@@ -205,6 +205,14 @@ aid_status photometry_table(const photometry_job *job, aid_table *ret_table, aid
 
 /* ------------------------------------------------------------------------------------- printing */
 
+static const char *cell_of(char text[32], const char *format, double value)
+{
+    if (!isfinite(value))
+        return "-";
+    snprintf(text, 32, format, value);
+    return text;
+}
+
 void photometry_print_text(const photometry_job *job)
 {
     enum { MAX_LINES = 40 };
@@ -216,9 +224,13 @@ void photometry_print_text(const photometry_job *job)
         const char *slash = strrchr(image->path, '/');
         char flags[160];
         aid_photometry_flag_names(row->flux.flags, flags, sizeof flags);
-        printf("%5d %-20.20s %-8.8s %14.6f %12.6g %12.4g %9.2f %8.3f %7.3f  %s\n",
-               row->position + 1, slash ? slash + 1 : image->path, image->filter, image->mjd,
-               row->flux.flux, row->flux.flux_err, row->flux.snr, row->flux.mag, row->flux.mag_err,
+        const aid_forced_flux *flux = &row->flux;
+        char cells[6][32];
+        printf("%5d %-20.20s %-8.8s %14s %12s %12s %9s %8s %7s  %s\n", row->position + 1,
+               slash ? slash + 1 : image->path, image->filter,
+               cell_of(cells[0], "%.6f", image->mjd), cell_of(cells[1], "%.6g", flux->flux),
+               cell_of(cells[2], "%.4g", flux->flux_err), cell_of(cells[3], "%.2f", flux->snr),
+               cell_of(cells[4], "%.3f", flux->mag), cell_of(cells[5], "%.3f", flux->mag_err),
                flags);
     }
     if (job->row_count > MAX_LINES)

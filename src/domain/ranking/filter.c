@@ -246,18 +246,35 @@ static aid_status bind_comparison(const filter_job *job, bound_rule *bound, aid_
     return local_limits(job, bound, err);
 }
 
+/* A name that no row has may be right all the same, or misspelt: then the rule does nothing. */
+static void note_unseen_flags(const filter_job *job, const bound_rule *bound)
+{
+    const aid_catalogue *catalogue = job->catalogue;
+    for (const char *names = bound->rule->words; *names && catalogue->rows > 0;) {
+        char name[AID_RULE_TEXT];
+        size_t length = strcspn(names, "|");
+        bool seen = length == 0;
+        snprintf(name, sizeof name, "%.*s", (int)length, names);
+        for (int64_t row = 0; row < catalogue->rows && !seen; row++)
+            seen = aid_flags_have(aid_catalogue_text(catalogue, bound->column, row), name);
+        if (!seen)
+            aid_note_add(job->notes, "filter", "rule %s: no row of %s has the flag %s",
+                         bound->rule->name, catalogue->name, name);
+        names += length + (names[length] == '|');
+    }
+}
+
 static aid_status bind_flags(const filter_job *job, bound_rule *bound, aid_error *err)
 {
     const aid_rule *rule = bound->rule;
     AID_TRY(need_column(job, rule, rule->column, &bound->column, err));
     const aid_catalogue_column *column = &job->catalogue->items[bound->column];
-    if (column->texts)
-        return AID_OK;
     /* A column with nothing in it has no type in some files. */
-    for (int64_t row = 0; row < job->catalogue->rows; row++)
+    for (int64_t row = 0; row < job->catalogue->rows && !column->texts; row++)
         if (!isnan(aid_catalogue_number(job->catalogue, bound->column, row)))
             AID_FAIL(err, AID_ERR_INVALID, "rule %s: column `%s` of %s holds numbers, not words",
                      rule->name, rule->column, job->catalogue->name);
+    note_unseen_flags(job, bound);
     return AID_OK;
 }
 

@@ -384,6 +384,20 @@ TEST(strings_of_any_length_come_back_with_their_quotes)
     close_hdu(file);
 }
 
+TEST(comments_go_as_far_as_their_whole_words_do)
+{
+    card("HASH", AID_CARD_STRING,
+         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "SHA-256 of it");
+    card("FILE", AID_CARD_STRING, "masters/dark_39c69065db37.fits",
+         "chosen: 0.00 d apart, exposure ratio 0.4");
+    fitsfile *file = written_cards();
+    card_is(file, "HASH",
+            "HASH    = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'");
+    card_is(file, "FILE",
+            "FILE    = 'masters/dark_39c69065db37.fits' / chosen: 0.00 d apart, exposure");
+    close_hdu(file);
+}
+
 TEST(numbers_stay_as_written_and_what_is_none_becomes_a_string)
 {
     card("INT", AID_CARD_NUMBER, "-42", "fixed format");

@@ -116,6 +116,18 @@ TEST(limits_may_come_from_the_field_itself)
     CHECK_TEXT(reason, "snr is 5, not >= 13.5 (snr >= 0.75 quantile)");
 }
 
+TEST(a_flag_that_no_row_has_is_said_for_it_may_be_misspelt)
+{
+    static aid_notes notes;
+    aid_filter_result result;
+    notes.count = 0;
+    one_rule("flags lacks edge|egde|moving");
+    CHECK_OK(aid_filter(&catalogue, &rules, &notes, &result, &err));
+    aid_filter_result_done(&result);
+    CHECK_EQUAL(notes.count, 1);
+    CHECK_TEXT(notes.items[0].text, "rule r: no row of x.csv has the flag egde");
+}
+
 TEST(flags_are_whole_words)
 {
     keeps("flags has edge", "23");

@@ -6,11 +6,6 @@
 
 #include <stdio.h>
 
-/* quality_plots.c: one <figure> for each metric of the group that has values. */
-void aid_quality_page_plots(FILE *out, const aid_quality_report *report, int group);
-
-/* quality_tables.c */
-void aid_quality_page_trends(FILE *out, const aid_quality_group *group);
 void aid_quality_page_images(FILE *out, const aid_quality_report *report);
 
 /* The words of a metric for people, and its unit in this group ("" for none). */

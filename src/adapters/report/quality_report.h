@@ -6,6 +6,8 @@
 #include "core/base/status.h"
 #include "domain/quality/series.h"
 
+#include <stdio.h>
+
 typedef struct aid_quality_report_failure {
     const char *path, *reason;
 } aid_quality_report_failure;
@@ -20,6 +22,11 @@ typedef struct aid_quality_report {
     const char *program_version; /* NULL: not shown */
     const char *reference;       /* that alignment is against; NULL: none */
 } aid_quality_report;
+
+/* Parts of the page, for others that show a set of frames: plots and a table of a group's trends.
+ */
+void aid_quality_page_plots(FILE *out, const aid_quality_report *report, int group);
+void aid_quality_page_trends(FILE *out, const aid_quality_group *group);
 
 /* Writes `path`, complete or not at all. Fails with AID_ERR_IO or AID_ERR_NOMEM. */
 AID_MUST_USE aid_status aid_quality_report_write(const aid_quality_report *report, const char *path,

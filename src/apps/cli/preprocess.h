@@ -137,6 +137,7 @@ typedef struct night_state {
     night_set *sets;
     night_frame *frames;
     night_group *groups;
+    aid_quality_frame *rated; /* [series.frame_count], as the series has them; no star lists */
     aid_quality_series series;
     aid_notes notes;
     double begun_s;

@@ -494,6 +494,7 @@ void night_done(night_state *night)
     for (int i = 0; i < night->frame_count; i++)
         free(night->frames[i].notes);
     aid_quality_series_done(&night->series);
+    free(night->rated);
     free(night->files);
     free(night->sets);
     free(night->frames);

@@ -4,6 +4,7 @@
 #include "core/base/memory.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Fluxes of stars are not compared: a frame that was found as it was has no list of them. */
@@ -25,12 +26,13 @@ static aid_quality_frame facts_of(const night_state *night, const night_frame *f
 aid_status night_rate_frames(night_state *night, aid_error *err)
 {
     AID_CLEANUP(aid_free_pointer)
-    aid_quality_frame *rated = NULL;
-    AID_CLEANUP(aid_free_pointer)
     int *numbers = NULL;
     size_t most = (size_t)AID_MAX(night->frame_count, 1);
     int count = 0;
-    AID_TRY(aid_new_array(most, sizeof *rated, "quality", &rated, err));
+    free(night->rated);
+    night->rated = NULL;
+    AID_TRY(aid_new_array(most, sizeof *night->rated, "quality", &night->rated, err));
+    aid_quality_frame *rated = night->rated;
     AID_TRY(aid_new_array(most, sizeof *numbers, "quality", &numbers, err));
     for (int i = 0; i < night->frame_count; i++) {
         night->frames[i].own_score = night->frames[i].quality.overall_quality_score;

@@ -2,8 +2,9 @@
  * offline; the same bytes for the same night. */
 #include "adapters/files/files.h"
 #include "adapters/report/html.h"
+#include "adapters/report/page.h"
 #include "adapters/report/picture.h"
-#include "adapters/report/svg.h"
+#include "adapters/report/quality_report.h"
 #include "apps/cli/preprocess.h"
 #include "apps/common/version.h"
 #include "core/base/memory.h"
@@ -14,51 +15,37 @@
 
 enum { THUMBNAIL_PX = 180, MOST_THUMBNAILS = 200, THUMBNAIL_SAMPLES = 4000 };
 
-static const char style[] =
-    ":root{color-scheme:light dark;--bg:#f6f6f4;--panel:#fff;--ink:#181b20;--soft:#59616b;"
-    "--line:#dcdcd6;--blue:#0072b2;--good:#00704f;--warn:#8f5f00;--bad:#b3341c}"
-    "@media(prefers-color-scheme:dark){:root{--bg:#0d1014;--panel:#151a20;--ink:#e4e7eb;"
-    "--soft:#98a2ad;--line:#2a313a;--blue:#56b4e9;--good:#3fcf9f;--warn:#e6b23c;--bad:#ff7b5c}}"
-    "body{margin:0 auto;max-width:1240px;padding:24px;background:var(--bg);color:var(--ink);"
-    "font:15px/1.5 system-ui,sans-serif;font-variant-numeric:tabular-nums}"
-    "h1{font-size:24px;overflow-wrap:anywhere}h2{font-size:19px;margin:32px 0 6px}"
-    ".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;background:var(--panel)}"
-    "td,th{padding:5px 9px;border-bottom:1px solid var(--line);text-align:right;vertical-align:"
-    "middle}td.text,th.text{text-align:left}th{font-weight:600;color:var(--soft)}"
-    ".good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}.soft{color:var(--soft)}"
-    ".plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));"
-    "gap:20px}.plot text{fill:var(--soft);font-size:11.5px;font-family:inherit}"
-    ".plot .dots,.plot circle{fill:var(--blue)}.plot path,.plot line{stroke:var(--line)}"
-    "img{display:block;border-radius:4px;background:#05060a}";
-
 /* ------------------------------------------------------------------------------------ masters */
 
 static void text_cell(FILE *out, const char *text)
 {
-    fputs("<td class=\"text\">", out);
+    fputs("<td>", out);
     aid_html_text(out, text);
     fputs("</td>", out);
 }
 
 static void number_cell(FILE *out, double value, int decimals)
 {
-    fputs("<td>", out);
+    fputs("<td class=\"num\">", out);
     aid_html_fixed(out, value, decimals);
     fputs("</td>", out);
 }
 
 static void put_masters(FILE *out, const night_state *night)
 {
-    fputs("<h2>Masters</h2><div class=\"scroll\"><table><tr><th class=\"text\">type</th>"
-          "<th class=\"text\">file</th><th>frames</th><th>exposure, s</th>"
-          "<th class=\"text\">filter</th><th class=\"text\">remarks</th></tr>\n",
+    if (night->set_count == 0)
+        return;
+    fputs("<section id=\"masters\"><h2>Masters</h2><div class=\"scroll\"><table><thead><tr>"
+          "<th>type</th><th>file</th><th class=\"num\">frames</th>"
+          "<th class=\"num\">exposure<small>s</small></th><th>filter</th><th>remarks</th></tr>"
+          "</thead><tbody>\n",
           out);
     for (int i = 0; i < night->set_count; i++) {
         const night_set *set = &night->sets[i];
         fputs("<tr>", out);
         text_cell(out, aid_frame_type_name(set->type));
         text_cell(out, set->made ? set->name : "");
-        fputs("<td>", out);
+        fputs("<td class=\"num\">", out);
         aid_html_count(out, set->made ? set->used : set->count);
         fputs("</td>", out);
         number_cell(out, set->facts.exposure_s, 2);
@@ -69,7 +56,7 @@ static void put_masters(FILE *out, const night_state *night)
                                                    : "");
         fputs("</tr>\n", out);
     }
-    fputs("</table></div>\n", out);
+    fputs("</tbody></table></div></section>\n", out);
 }
 
 /* --------------------------------------------------------------------------------- thumbnails */
@@ -123,12 +110,12 @@ static void class_cell(FILE *out, const night_frame *frame)
                                           [AID_QUALITY_FAIR] = "warn",
                                           [AID_QUALITY_GOOD] = "good",
                                           [AID_QUALITY_EXCELLENT] = "good"};
-    if (!frame->assessed) {
-        fprintf(out, "<td class=\"text bad\">%s</td>", frame->done ? "unknown" : "failed");
-        return;
-    }
-    fprintf(out, "<td class=\"text %s\">%s</td>", colours[frame->quality.class],
-            aid_quality_class_name(frame->quality.class));
+    if (!frame->assessed)
+        fprintf(out, "<td><span class=\"judge bad\">%s</span></td>",
+                frame->done ? "unknown" : "failed");
+    else
+        fprintf(out, "<td><span class=\"judge %s\">%s</span></td>", colours[frame->quality.class],
+                aid_quality_class_name(frame->quality.class));
 }
 
 static void remarks_cell(FILE *out, const night_frame *frame)
@@ -138,7 +125,7 @@ static void remarks_cell(FILE *out, const night_frame *frame)
         aid_quality_flags_text(frame->quality.flags, flags);
     const char *texts[] = {frame->failure.text, frame->quality_failure,
                            frame->alignment_failure.text, flags};
-    fputs("<td class=\"text\">", out);
+    fputs("<td>", out);
     for (size_t i = 0; i < AID_COUNT_OF(texts); i++)
         if (*texts[i]) {
             aid_html_text(out, texts[i]);
@@ -177,74 +164,41 @@ static aid_status put_frame(FILE *out, const night_state *night, int number, aid
 
 static aid_status put_frames(FILE *out, const night_state *night, aid_error *err)
 {
-    fputs("<h2>Frames</h2><div class=\"scroll\"><table><tr><th></th><th class=\"text\">frame</th>"
-          "<th class=\"text\">object</th><th class=\"text\">filter</th><th>exposure, s</th>"
-          "<th class=\"text\">quality</th><th>score</th><th>sky</th><th>noise</th>"
-          "<th>FWHM, px</th><th>ellipticity</th><th>stars</th><th>cosmic rays</th>"
-          "<th>alignment, px</th><th class=\"text\">remarks</th></tr>\n",
+    fputs("<section id=\"frames\"><h2>Frames</h2><div class=\"scroll\"><table><thead><tr>"
+          "<th></th><th>frame</th><th>object</th><th>filter</th>"
+          "<th class=\"num\">exposure<small>s</small></th><th>quality</th>"
+          "<th class=\"num\">score</th><th class=\"num\">sky</th><th class=\"num\">noise</th>"
+          "<th class=\"num\">FWHM<small>px</small></th><th class=\"num\">ellipticity</th>"
+          "<th class=\"num\">stars</th><th class=\"num\">cosmic rays</th>"
+          "<th class=\"num\">aligned<small>rms, px</small></th><th>remarks</th></tr></thead>"
+          "<tbody>\n",
           out);
     for (int i = 0; i < night->frame_count; i++)
         AID_TRY(put_frame(out, night, i, err));
-    fputs("</table></div>\n", out);
+    fputs("</tbody></table></div></section>\n", out);
     return AID_OK;
 }
 
 /* -------------------------------------------------------------------------------------- trends */
 
-typedef struct trend {
-    const char *label, *description;
-    size_t offset; /* of the number in aid_quality */
-} trend;
-
-static void put_trend(FILE *out, const night_state *night, const trend *what, double *x, double *y)
+/* As `astrid quality` shows them, for every instrument and filter with frames enough. */
+static void put_trends(FILE *out, const night_state *night)
 {
-    double first = INFINITY, last = -INFINITY, low = INFINITY, high = -INFINITY;
-    int count = 0;
-    for (int i = 0; i < night->frame_count; i++) {
-        const night_frame *frame = &night->frames[i];
-        const char *member = (const char *)&frame->quality + what->offset;
-        double value = frame->assessed ? *(const double *)(const void *)member : NAN;
-        if (!isfinite(value) || !isfinite(frame->quality.mid_mjd_utc))
+    const aid_quality_report report = {.frames = night->rated, .series = &night->series};
+    for (int i = 0; i < night->series.group_count; i++) {
+        const aid_quality_group *group = &night->series.groups[i];
+        if (group->frames < AID_QUALITY_GROUP_LEAST)
             continue;
-        x[count] = frame->quality.mid_mjd_utc;
-        y[count++] = value;
-        first = fmin(first, frame->quality.mid_mjd_utc);
-        last = fmax(last, frame->quality.mid_mjd_utc);
-        low = fmin(low, value);
-        high = fmax(high, value);
+        fputs("<section><h2>The course of the night", out);
+        if (*group->filter) {
+            fputs(" &#183; filter ", out);
+            aid_html_text(out, group->filter);
+        }
+        fputs("</h2>\n", out);
+        aid_quality_page_plots(out, &report, i);
+        aid_quality_page_trends(out, group);
+        fputs("</section>\n", out);
     }
-    if (count < 2 || !(last > first))
-        return;
-    for (int i = 0; i < count; i++)
-        x[i] = 24.0 * (x[i] - first);
-    double margin = fmax(0.1 * (high - low), 0.02 * fabs(high) + 1e-9);
-    double hours = 24.0 * (last - first);
-    aid_plot plot;
-    aid_axis along = {-0.03 * hours, 1.03 * hours, false, "hours since the first frame"};
-    aid_axis up = {low - margin, high + margin, false, what->label};
-    fputs("<figure>", out);
-    aid_plot_begin(&plot, out, AID_PLOT_WIDTH, 260, along, up, what->description);
-    aid_plot_dots(&plot, x, y, count, "dots");
-    aid_plot_end(&plot);
-    fputs("</figure>\n", out);
-}
-
-static aid_status put_trends(FILE *out, const night_state *night, aid_error *err)
-{
-    static const trend trends[] = {
-        {"FWHM, px", "Seeing over the night", offsetof(aid_quality, fwhm_px)},
-        {"sky", "Sky level over the night", offsetof(aid_quality, background_level)},
-        {"ellipticity", "Ellipticity over the night", offsetof(aid_quality, ellipticity)},
-        {"score", "Quality score over the night", offsetof(aid_quality, overall_quality_score)}};
-    AID_CLEANUP(aid_free_pointer)
-    double *values = NULL;
-    size_t count = (size_t)AID_MAX(night->frame_count, 1);
-    AID_TRY(aid_new_array(2 * count, sizeof *values, "report", &values, err));
-    fputs("<h2>The night</h2><div class=\"plots\">\n", out);
-    for (size_t i = 0; i < AID_COUNT_OF(trends); i++)
-        put_trend(out, night, &trends[i], values, values + count);
-    fputs("</div>\n", out);
-    return AID_OK;
 }
 
 /* --------------------------------------------------------------------------------------- whole */
@@ -254,38 +208,60 @@ static void put_unused(FILE *out, const night_state *night)
     int unused = 0;
     for (int i = 0; i < night->file_count; i++)
         if (night_failed(&night->files[i].failure)) {
-            fputs(unused++ ? "<li>" : "<h2>Files that were not used</h2><ul><li>", out);
+            fputs(unused++ ? "<li>"
+                           : "<section><h2>Files that were not used</h2><ul class=\"notes\"><li>",
+                  out);
             aid_html_text(out, night->files[i].failure.text);
             fputs("</li>\n", out);
         }
     if (unused)
-        fputs("</ul>\n", out);
+        fputs("</ul></section>\n", out);
+}
+
+static void put_verdict(FILE *out, const night_state *night)
+{
+    int classes[AID_QUALITY_EXCELLENT + 1] = {0}, failed = 0;
+    for (int i = 0; i < night->frame_count; i++) {
+        const night_frame *frame = &night->frames[i];
+        failed += !frame->done;
+        if (frame->done && frame->assessed)
+            classes[frame->quality.class]++;
+    }
+    fputs("<p class=\"verdict\"><b>", out);
+    aid_html_plural(out, night->frame_count, "science frame");
+    fputs("</b>", out);
+    const char *before = ": ";
+    for (int class = AID_QUALITY_EXCELLENT; class >= 0; class --)
+        if (classes[class] > 0) {
+            fprintf(out, "%s%d %s", before, classes[class],
+                    aid_quality_class_name((aid_quality_class) class));
+            before = ", ";
+        }
+    fputs(". ", out);
+    if (failed)
+        fprintf(out, "<b>%d failed</b>.", failed);
+    fputs("</p>\n", out);
 }
 
 static aid_status put_page(FILE *out, const night_state *night, aid_error *err)
 {
-    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-          "style-src 'unsafe-inline'; img-src data:\">"
-          "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-          "<title>A night, preprocessed</title><style>",
+    aid_page_head_titled(out, "A night, preprocessed", "AstrID report");
+    fputs("<body>\n<div class=\"top\"><div class=\"brand\">AstrID &#183; preprocessing</div>\n"
+          "<h1>A night, preprocessed</h1>\n",
           out);
-    fputs(style, out);
-    fputs("</style></head><body><h1>A night, preprocessed</h1><p class=\"soft\">", out);
-    aid_html_plural(out, night->frame_count, "science frame");
-    fputs(" in ", out);
-    aid_html_plural(out, night->group_count, "group");
-    fputs("; made by ", out);
-    aid_html_text(out, AID_PROGRAM_NAME " ");
+    put_verdict(out, night);
+    fputs("</div>\n<main>\n", out);
+    AID_TRY(put_frames(out, night, err));
+    put_trends(out, night);
+    put_masters(out, night);
+    put_unused(out, night);
+    fputs("</main>\n<footer>" AID_PROGRAM_NAME " ", out);
     aid_html_text(out, aid_version());
     fputs(" (", out);
     aid_html_text(out, aid_build());
-    fputs(")</p>\n", out);
-    put_masters(out, night);
-    AID_TRY(put_frames(out, night, err));
-    AID_TRY(put_trends(out, night, err));
-    put_unused(out, night);
-    fputs("</body></html>\n", out);
+    fputs(") &#183; This page is one file and loads nothing from elsewhere.</footer>\n", out);
+    aid_page_script_to(out);
+    fputs("</body>\n</html>\n", out);
     return AID_OK;
 }
 

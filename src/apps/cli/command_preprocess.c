@@ -29,8 +29,8 @@ static const aid_setting_use uses[] = {
     {AID_FIELD("zero-point", preprocess_options, zero_point),
      .help = "magnitude of one unit of the calibrated frames; else from their headers"},
     {AID_FIELD("electrons", preprocess_options, electrons)},
-    {AID_FIELD("memory", preprocess_options, memory),
-     .help = "memory to work in at most; unless told, three quarters of the machine's"},
+    {AID_FIELD("memory", preprocess_options, memory), .fallback = "",
+     .help = "to work in at most; unless told, three quarters of the machine's"},
     {AID_FIELD("dry-run", preprocess_options, dry_run)},
     AID_COMMON_USES(preprocess_options),
 };
@@ -91,14 +91,6 @@ static aid_status check_options(const night_state *night, aid_error *err)
     return options->reference ? check_reference(options->reference, err) : AID_OK;
 }
 
-static bool is_told(const aid_invocation *invocation, const char *key)
-{
-    for (int i = 0; i < invocation->command->use_count; i++)
-        if (!strcmp(invocation->command->uses[i].key, key))
-            return strcmp(invocation->origins[i], "default") != 0;
-    return false;
-}
-
 static aid_status set_up(const aid_invocation *invocation, night_state *night, aid_error *err)
 {
     const preprocess_options *options = invocation->options;
@@ -118,7 +110,7 @@ static aid_status set_up(const aid_invocation *invocation, night_state *night, a
                  "between, or none",
                  options->stages);
     night->memory_bytes =
-        is_told(invocation, "memory") ? options->memory << 20 : aid_default_memory_bytes();
+        options->memory != AID_UNSET_INTEGER ? options->memory << 20 : aid_default_memory_bytes();
     night->parameter_count =
         aid_command_parameters(invocation, night->parameters, (int)AID_COUNT_OF(night->parameters));
     const char *kind = getenv("TERM");
@@ -197,15 +189,27 @@ static aid_status verdict(const night_state *night, aid_error *err)
              night->frame_count, first->name, why->text);
 }
 
+static aid_status show_plan(const night_state *night, aid_error *err)
+{
+    AID_CLEANUP(aid_free_pointer)
+    char *text = NULL;
+    size_t size = 0;
+    if (!night->options->common.json) {
+        night_print_plan(night, stdout);
+        return AID_OK;
+    }
+    AID_TRY(night_summary_text(night, &text, &size, err));
+    fwrite(text, 1, size, stdout);
+    return AID_OK;
+}
+
 static aid_status every_step(night_state *night, aid_error *err)
 {
     AID_TRY(night_scan(night, err));
     AID_TRY(night_make_plan(night, err));
     AID_TRY(night_choose(night, err));
-    if (night->options->dry_run) {
-        night_print_plan(night, stdout);
-        return AID_OK;
-    }
+    if (night->options->dry_run)
+        return show_plan(night, err);
     if (night->frame_count == 0 && night->set_count == 0)
         AID_FAIL(err, AID_ERR_INVALID, "%s: none of its %d FITS files can be used; the first: %s",
                  night->folder, night->file_count, night->files[0].failure.text);

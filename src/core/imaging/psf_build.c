@@ -231,7 +231,7 @@ static aid_status build(psf_builder *builder, const aid_psf_options *options, ai
     }
     int wanted = AID_CLAMP(options->max_degree, 0, AID_PSF_MAX_DEGREE);
     if (builder->psf.degree < wanted && builder->used < aid_psf_stars_for_degree(wanted))
-        aid_note_add(notes, "psf", "%d star%s, too few for a polynomial of degree %d: %d",
+        aid_note_add(notes, "psf", "%d star%s, too few for a polynomial of degree %d: it has %d",
                      builder->used, builder->used == 1 ? "" : "s", wanted, builder->psf.degree);
     builder->psf.radius_px = builder->radius;
     AID_TRY(centre_model(builder, err));

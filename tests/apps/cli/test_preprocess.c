@@ -173,6 +173,14 @@ TEST(the_dry_run_explains_the_plan_and_writes_nothing)
     CHECK(strstr(out_text, "#1 bias 288 x 256: 2 frames: bias_1.fits, bias_2.fits"));
     CHECK(strstr(out_text, "dark 288 x 256, 300 s: 2 frames"));
     CHECK(strstr(out_text, "science_3.fits: field, filter r, 120 s"));
+    must_run("preprocess night/raw -o out --dry-run --json");
+    json_t *plan = json_loads(out_text, 0, NULL);
+    CHECK_EQUAL(number_of(json_object_get(plan, "counts"), "masters"), 3);
+    CHECK_EQUAL(number_of(json_object_get(plan, "counts"), "done"), 0);
+    const json_t *bias = json_object_get(
+        json_object_get(frame_of(plan, "science_3.fits"), "calibration_metadata"), "bias");
+    CHECK(strstr(text_of(bias, "reason"), "chosen"));
+    json_decref(plan);
     CHECK(!exists("out"));
 }
 

@@ -47,7 +47,7 @@ static const char doubt[] = "x.fits: the decoder gave a reply that cannot be rig
 static void decode(const uint8_t *data, size_t size, aid_fits_parts parts)
 {
     reply_block block = {0};
-    aid_fits_reply_memory memory = {allocate, &block};
+    aid_fits_reply_memory memory = {.allocate = allocate, .context = &block};
     aid_fits_request request = {.mask_alone = parts == AID_FITS_PARTS_MASK,
                                 .header_alone = parts == AID_FITS_PARTS_HEADER};
     aid_error err;
@@ -71,7 +71,7 @@ static void decode(const uint8_t *data, size_t size, aid_fits_parts parts)
 static void decode_table(const uint8_t *data, size_t size)
 {
     reply_block block = {0};
-    aid_fits_reply_memory memory = {allocate, &block};
+    aid_fits_reply_memory memory = {.allocate = allocate, .context = &block};
     aid_fits_request request = {.table = true};
     aid_error err;
     if (aid_fits_decode(data, size, &request, &memory, &err) != AID_OK)

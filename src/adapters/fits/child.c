@@ -43,6 +43,16 @@ static void *allocate_reply(void *context, size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* The mapping is of a file and never written to: pages that are dropped are read again on demand.
+ */
+static void release_pages(const uint8_t *bytes, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)bytes / page * page, end = ((uintptr_t)bytes + size) / page * page;
+    if (end > begin)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 static aid_status map_file(uint8_t **ret_bytes, size_t *ret_size, aid_error *err)
 {
     struct stat file;
@@ -59,7 +69,7 @@ static aid_status map_file(uint8_t **ret_bytes, size_t *ret_size, aid_error *err
 
 static aid_status decode_descriptor(const aid_fits_request *request, aid_error *err)
 {
-    const aid_fits_reply_memory memory = {allocate_reply, NULL};
+    const aid_fits_reply_memory memory = {allocate_reply, NULL, release_pages};
     uint8_t *bytes = NULL;
     size_t size = 0;
     aid_error why;

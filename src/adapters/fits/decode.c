@@ -19,6 +19,7 @@ typedef struct decoding {
     aid_fits_reply_cards cards;
     aid_fits_reply reply;
     uint8_t *block; /* the reply's memory */
+    void (*release)(const uint8_t *bytes, size_t size);
 } decoding;
 
 static void decoding_done(decoding *job)
@@ -164,7 +165,10 @@ static aid_status open_hdu(decoding *job, int index, aid_fits_pixels *pixels, ai
     if (index < 0)
         return AID_OK;
     const aid_fits_hdu *hdu = &job->layout->hdus[index];
-    return in_hdu(aid_fits_pixels_open(&job->bytes, hdu, pixels, err), index, err);
+    AID_TRY(in_hdu(aid_fits_pixels_open(&job->bytes, hdu, pixels, err), index, err));
+    if (!job->bytes.inflater) /* what was inflated could not be had anew */
+        pixels->release = job->release;
+    return AID_OK;
 }
 
 static aid_status open_mask_alone(decoding *job, aid_error *err)
@@ -233,8 +237,7 @@ static aid_status fill(decoding *job, const aid_fits_request *request, aid_error
             aid_fits_pixels_floats(&job->image, (float *)(void *)(block + extent.image), err),
             choice->image, err));
     if (job->reply.has_whole)
-        aid_fits_plain_whole(job->image.plain, (int64_t)job->image.width * job->image.height,
-                             (uint16_t *)(void *)(block + extent.image));
+        aid_fits_pixels_whole(&job->image, (uint16_t *)(void *)(block + extent.image));
     if (job->reply.has_variance)
         AID_TRY(in_hdu(fill_variance(job, (float *)(void *)(block + extent.variance), err),
                        choice->variance, err));
@@ -321,7 +324,7 @@ aid_status aid_fits_reply_failure(const aid_error *why, const aid_fits_reply_mem
 aid_status aid_fits_decode(const uint8_t *bytes, size_t size, const aid_fits_request *request,
                            const aid_fits_reply_memory *memory, aid_error *err)
 {
-    decoding job = {0};
+    decoding job = {.release = memory->release};
     aid_error why = {0};
     if (decode(&job, bytes, size, request, memory, &why) != AID_OK)
         put_failure(&why, &job.reply);

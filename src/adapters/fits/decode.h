@@ -18,6 +18,9 @@ typedef struct aid_fits_request {
 typedef struct aid_fits_reply_memory {
     void *(*allocate)(void *context, size_t size);
     void *context;
+    /* Is told which bytes of the file have been decoded and may be had anew when they are looked at
+     * again; NULL: nobody wants to know. */
+    void (*release)(const uint8_t *bytes, size_t size);
 } aid_fits_reply_memory;
 
 /* A reply that says no more than why there is none; `status` and `message` of `why`. */

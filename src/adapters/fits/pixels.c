@@ -42,21 +42,43 @@ static int32_t band_of(const aid_fits_pixels *pixels)
     return (int32_t)AID_MIN((int64_t)tile * AID_MAX(1, tiles), (int64_t)pixels->height);
 }
 
+static const uint8_t *plain_at(const aid_fits_pixels *pixels, int64_t first)
+{
+    return pixels->plain + first * (abs(pixels->bitpix) / 8);
+}
+
+/* Pages of a mapped file stay this process's memory until somebody says that they need not. */
+static void release(const aid_fits_pixels *pixels, int64_t first, int64_t count)
+{
+    if (pixels->plain && pixels->release)
+        pixels->release(plain_at(pixels, first), (size_t)(count * (abs(pixels->bitpix) / 8)));
+}
+
 aid_status aid_fits_pixels_floats(aid_fits_pixels *pixels, float *ret_pixels, aid_error *err)
 {
-    if (!pixels->tiles) {
-        aid_fits_plain_floats(pixels->plain, pixels->bitpix,
-                              (int64_t)pixels->width * pixels->height, &pixels->scaling,
-                              ret_pixels);
-        return AID_OK;
-    }
     int32_t band = band_of(pixels);
     for (int32_t y = 0; y < pixels->height; y += band) {
         int32_t rows = AID_MIN(band, pixels->height - y);
-        AID_TRY(aid_fits_tiles_floats(pixels->tiles, y, rows,
-                                      ret_pixels + (int64_t)y * pixels->width, err));
+        int64_t first = (int64_t)y * pixels->width, count = (int64_t)rows * pixels->width;
+        if (pixels->tiles)
+            AID_TRY(aid_fits_tiles_floats(pixels->tiles, y, rows, ret_pixels + first, err));
+        else
+            aid_fits_plain_floats(plain_at(pixels, first), pixels->bitpix, count, &pixels->scaling,
+                                  ret_pixels + first);
+        release(pixels, first, count);
     }
     return AID_OK;
+}
+
+void aid_fits_pixels_whole(const aid_fits_pixels *pixels, uint16_t *ret_pixels)
+{
+    int32_t band = band_of(pixels);
+    for (int32_t y = 0; y < pixels->height; y += band) {
+        int32_t rows = AID_MIN(band, pixels->height - y);
+        int64_t first = (int64_t)y * pixels->width, count = (int64_t)rows * pixels->width;
+        aid_fits_plain_whole(plain_at(pixels, first), count, ret_pixels + first);
+        release(pixels, first, count);
+    }
 }
 
 aid_status aid_fits_pixels_bytes(aid_fits_pixels *pixels, aid_fits_translate translate,
@@ -67,16 +89,16 @@ aid_status aid_fits_pixels_bytes(aid_fits_pixels *pixels, aid_fits_translate tra
     int64_t *values = NULL;
     AID_TRY(
         aid_new_buffer((size_t)band * (size_t)pixels->width, sizeof *values, "mask", &values, err));
-    int64_t item = abs(pixels->bitpix) / 8;
     for (int32_t y = 0; y < pixels->height; y += band) {
         int32_t rows = AID_MIN(band, pixels->height - y);
         int64_t first = (int64_t)y * pixels->width, count = (int64_t)rows * pixels->width;
         if (pixels->tiles)
             AID_TRY(aid_fits_tiles_integers(pixels->tiles, y, rows, values, err));
         else
-            aid_fits_plain_integers(pixels->plain + first * item, pixels->bitpix, count,
+            aid_fits_plain_integers(plain_at(pixels, first), pixels->bitpix, count,
                                     &pixels->scaling, values);
         translate(context, values, count, ret_bytes + first);
+        release(pixels, first, count);
     }
     return AID_OK;
 }

@@ -12,6 +12,8 @@ typedef struct aid_fits_pixels {
     aid_fits_scaling scaling;
     const uint8_t *plain;  /* borrowed from the file's bytes; NULL: compressed */
     aid_fits_tiles *tiles; /* NULL: plain */
+    /* Of plain pixels of a file that is mapped: told of those that are decoded. May be NULL. */
+    void (*release)(const uint8_t *bytes, size_t size);
 } aid_fits_pixels;
 
 /* `hdu` is flat. Fails with AID_ERR_INVALID where its sides exceed limits.h or its header is wrong.
@@ -23,6 +25,9 @@ void aid_fits_pixels_close(aid_fits_pixels *pixels);
 /* The whole image as physical values; [height][width]. */
 AID_MUST_USE aid_status aid_fits_pixels_floats(aid_fits_pixels *pixels, float *ret_pixels,
                                                aid_error *err);
+
+/* The same of an image that aid_fits_plain_whole is for. */
+void aid_fits_pixels_whole(const aid_fits_pixels *pixels, uint16_t *ret_pixels);
 
 /* The whole image through `translate`, which gets whole numbers (see plain.h) and gives bytes. */
 typedef void (*aid_fits_translate)(const void *context, const int64_t *values, int64_t count,

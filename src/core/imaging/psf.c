@@ -89,31 +89,60 @@ void aid_psf_spline_weights(double position, int side, int *ret_first, double we
     }
 }
 
-/* Cubic interpolation through four neighbours of the table; T is even in s, hence the mirror. */
-static double profile_at(const aid_psf *psf, double s)
+enum { SAMPLE_CHUNK = 64 };
+
+/* How far the points of one row of the grid are from the middle, in the PSF's own measure. */
+AID_HOT static void measure_row(const psf_place *place, const psf_grid *grid, double y,
+                                double *restrict distances)
 {
-    double position = s * psf->profile_rate;
-    if (!(position < psf->profile_count - 3))
-        return pow(1.0 + s * s, -psf->beta);
-    int i = (int)position;
-    const double *p = psf->profile + i;
-    double t = position - i, before = i > 0 ? p[-1] : p[1];
-    double slope = 0.5 * (p[1] - before), next_slope = 0.5 * (p[2] - p[0]);
-    double rise = p[1] - p[0];
-    return p[0] + t * (slope + t * (3.0 * rise - 2.0 * slope - next_slope +
-                                    t * (slope + next_slope - 2.0 * rise)));
+    double xx = place->xx, xy = place->xy, yy = place->yy, x0 = grid->x, step = grid->step;
+    for (int i = 0; i < grid->width; i++) {
+        double x = x0 + i * step;
+        double s2 = xx * x * x + 2.0 * xy * x * y + yy * y * y;
+        distances[i] = sqrt(AID_MAX(s2, 0.0));
+    }
+}
+
+/* Cubic interpolation through four neighbours of the table; T is even in s, hence the mirror. What
+ * lies beyond interval `end` gets any value. */
+AID_HOT static void interpolate_profile(const double *restrict profile, int end, double rate,
+                                        const double *restrict distances, int count,
+                                        double *restrict values)
+{
+    for (int k = 0; k < count; k++) {
+        double position = AID_MIN(distances[k] * rate, (double)end);
+        int whole = (int)position, i = AID_MIN(whole, end - 1), mirrored = i > 0 ? i - 1 : 1;
+        double p0 = profile[i], p1 = profile[i + 1], p2 = profile[i + 2];
+        double t = position - i, before = profile[mirrored];
+        double slope = 0.5 * (p1 - before), next_slope = 0.5 * (p2 - p0), rise = p1 - p0;
+        values[k] = p0 + t * (slope + t * (3.0 * rise - 2.0 * slope - next_slope +
+                                           t * (slope + next_slope - 2.0 * rise)));
+    }
+}
+
+static void sample_row(const aid_psf *psf, const psf_place *place, const psf_grid *grid, double y,
+                       double *values)
+{
+    double distances[SAMPLE_CHUNK];
+    int end = psf->profile_count - 3, count = grid->width;
+    measure_row(place, grid, y, distances);
+    if (end > 0)
+        interpolate_profile(psf->profile, end, psf->profile_rate, distances, count, values);
+    for (int i = 0; i < count; i++)
+        if (!(distances[i] * psf->profile_rate < end))
+            values[i] = pow(1.0 + distances[i] * distances[i], -psf->beta);
 }
 
 static void sample_profile(const aid_psf *psf, const psf_place *place, const psf_grid *grid,
                            double *values)
 {
-    for (int j = 0; j < grid->height; j++) {
-        double y = grid->y + j * grid->step;
-        for (int i = 0; i < grid->width; i++) {
-            double x = grid->x + i * grid->step;
-            double s2 = place->xx * x * x + 2.0 * place->xy * x * y + place->yy * y * y;
-            values[j * grid->width + i] = profile_at(psf, sqrt(AID_MAX(s2, 0.0)));
-        }
+    for (int begin = 0; begin < grid->width; begin += SAMPLE_CHUNK) {
+        psf_grid part = *grid;
+        part.x += begin * grid->step;
+        part.width = AID_MIN(SAMPLE_CHUNK, grid->width - begin);
+        for (int j = 0; j < grid->height; j++)
+            sample_row(psf, place, &part, grid->y + j * grid->step,
+                       values + j * grid->width + begin);
     }
 }
 
@@ -125,8 +154,6 @@ static void add_line(const double *restrict line, const int *restrict first,
         values[i] += (w[0] * node[0] + w[1] * node[1]) + (w[2] * node[2] + w[3] * node[3]);
     }
 }
-
-enum { SAMPLE_CHUNK = 64 };
 
 /* All points of a column share their weights in x, all of a row those in y. */
 static void sample_plane(const aid_psf *psf, const psf_place *place, const psf_grid *grid,

@@ -8,6 +8,8 @@ enum { MAX_REACH = 40, MAX_SIDE = 2 * MAX_REACH + 1, PIXELS = MAX_SIDE * MAX_SID
 /* Scale length of the disc that broadens the PSF, in FWHM (Desai et al. 2012). */
 static const double disc_scale = 1.0 / 16.0;
 static const double reach_fwhm = 2.0;
+/* A spread changes by the square of what the centre is off by, over that of the FWHM. */
+static const double settled_fwhm = 0.002;
 static const double faintest = 5.0; /* S/N below which nothing is said */
 /* What a PSF model is wrong by: of the spread, and of a pixel relative to the model there. */
 static const double spread_floor = 0.0015, pixel_floor = 0.05;
@@ -82,17 +84,9 @@ static void sample(class_view *view)
  * the mean of four PSFs sqrt(6) h from the centre. */
 static void sample_broad(class_view *view, double fwhm)
 {
-    double away = sqrt(6.0) * disc_scale * fwhm;
-    const double places[4][2] = {{away, 0.0}, {-away, 0.0}, {0.0, away}, {0.0, -away}};
-    for (int p = 0; p < view->pixels; p++)
-        view->broad[p] = 0.0;
-    for (int k = 0; k < 4; k++) {
-        aid_photometry_shift_stamp(&view->stamp, view->x - view->stamp.x + places[k][0],
-                                   view->y - view->stamp.y + places[k][1], &view->box, view->gx,
-                                   NULL, NULL);
-        for (int p = 0; p < view->pixels; p++)
-            view->broad[p] += 0.25 * view->gx[p];
-    }
+    double away = sqrt(3.0) * disc_scale * fwhm; /* along each axis */
+    aid_photometry_spread_stamp(&view->stamp, view->x - view->stamp.x, view->y - view->stamp.y,
+                                away, &view->box, view->broad);
 }
 
 static void read_pixels(class_view *view)
@@ -255,11 +249,18 @@ static void centre(class_view *view, double fwhm)
 {
     double x = view->x, y = view->y;
     for (int step = 0; step < CENTRINGS; step++) {
+        double before_x = view->x, before_y = view->y;
         if (!centre_step(view) || hypot(view->x - x, view->y - y) > 0.5 * fwhm) {
             view->x = x;
             view->y = y;
             view->flags |= AID_PHOTOMETRY_NOT_CONVERGED;
             sample(view);
+            return;
+        }
+        bool settled = hypot(view->x - before_x, view->y - before_y) < settled_fwhm * fwhm;
+        if (settled && step > 0) { /* the profile as it was sampled is as good */
+            view->x = before_x;
+            view->y = before_y;
             return;
         }
         sample(view);

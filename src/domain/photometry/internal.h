@@ -63,6 +63,7 @@ photometry_window aid_photometry_window_of(const photometry_ellipse *ellipse, do
 enum {
     PHOTOMETRY_TAPS = 12,       /* of interpolation, */
     PHOTOMETRY_TAPS_BEFORE = 5, /* so many of them before the sample at or below */
+    PHOTOMETRY_MAX_AWAY = 8,    /* px */
     PHOTOMETRY_MAX_SIDE = 2 * AID_PSF_MAX_RADIUS + 1
 };
 
@@ -95,6 +96,11 @@ typedef struct photometry_box {
  * `gx`, `gy` may both be NULL. */
 void aid_photometry_shift_stamp(const photometry_stamp *stamp, double dx, double dy,
                                 const photometry_box *box, double *values, double *gx, double *gy);
+
+/* The mean of the stamp moved by (dx +- away, dy +- away); `away` counts as at most
+ * PHOTOMETRY_MAX_AWAY. */
+void aid_photometry_spread_stamp(const photometry_stamp *stamp, double dx, double dy, double away,
+                                 const photometry_box *box, double *values);
 
 /* ---- optimal.c ------------------------------------------------------------------------------- */
 

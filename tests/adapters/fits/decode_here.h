@@ -29,7 +29,7 @@ static inline reply_block decode_to_block(const uint8_t *bytes, size_t size,
                                           const aid_fits_request *request)
 {
     reply_block block = {0};
-    aid_fits_reply_memory memory = {allocate_block, &block};
+    aid_fits_reply_memory memory = {.allocate = allocate_block, .context = &block};
     aid_error err;
     if (aid_fits_decode(bytes, size, request, &memory, &err) != AID_OK)
         abort();

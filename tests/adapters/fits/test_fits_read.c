@@ -150,6 +150,48 @@ TEST(unsigned_16_bit_pixels_come_as_such_where_that_is_asked_for)
     aid_fits_image_done(&image);
 }
 
+/* Bytes that the decoder has given back, one behind the other. */
+static const uint8_t *released_from, *released_to;
+static int releases;
+
+static void note_release(const uint8_t *bytes, size_t size)
+{
+    CHECK(releases == 0 || bytes == released_to);
+    released_from = releases == 0 ? bytes : released_from;
+    released_to = bytes + size;
+    releases++;
+}
+
+TEST(a_large_plain_image_is_given_back_in_parts_while_it_is_decoded_and_nothing_besides)
+{
+    enum { WIDTH = 700, HEIGHT = 400, COUNT = WIDTH * HEIGHT };
+    for (int whole = 0; whole < 2; whole++) {
+        naive_fits file = {0};
+        naive_primary(&file, 16, 2, WIDTH, HEIGHT);
+        naive_card(&file, "BZERO   = 32768");
+        naive_end(&file);
+        size_t header = file.size;
+        for (int i = 0; i < COUNT; i++)
+            naive_value(&file, 16, i % 60000 - 30000);
+        naive_fill(&file, '\0');
+        reply_block block = {0};
+        aid_fits_reply_memory memory = {allocate_block, &block, note_release};
+        aid_fits_request request = {.skip_companions = true, .keep_whole = whole == 1};
+        aid_fits_image image;
+        releases = 0;
+        CHECK_OK(aid_fits_decode(file.bytes, file.size, &request, &memory, &err));
+        CHECK_OK(
+            take_block(&block, whole ? AID_FITS_PARTS_WHOLE : AID_FITS_PARTS_IMAGE, &image, &err));
+        CHECK(releases > 2);
+        CHECK(released_from == file.bytes + header && released_to == released_from + 2 * COUNT);
+        for (int i = 0; i < COUNT; i += 997)
+            CHECK_EQUAL(whole ? image.whole[i] : (int)image.image.data[i], i % 60000 + 2768);
+        aid_fits_image_done(&image);
+        free(block.bytes);
+        naive_free(&file);
+    }
+}
+
 TEST(other_pixels_come_as_floats_all_the_same)
 {
     static const double expected[] = {0, 32767, 32768, 32769, 65535},

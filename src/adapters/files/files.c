@@ -67,10 +67,12 @@ aid_status aid_read_file(const char *path, size_t max_bytes, char **ret_text, si
     return AID_OK;
 }
 
-static aid_status make_one_folder(const char *folder, const char *path, aid_error *err)
+static aid_status make_one_folder(const char *folder, const char *path, int *made, aid_error *err)
 {
-    if (mkdir(folder, 0777) == 0)
+    if (mkdir(folder, 0777) == 0) {
+        (*made)++;
         return AID_OK;
+    }
     int failure = errno;
     struct stat existing;
     if (stat(folder, &existing) == 0) {
@@ -84,18 +86,62 @@ static aid_status make_one_folder(const char *folder, const char *path, aid_erro
 
 aid_status aid_make_folder(const char *path, aid_error *err)
 {
+    int made;
+    return aid_make_new_folder(path, &made, err);
+}
+
+/* The folder above, as a path that ends in no slash; empty where there is none. */
+static void go_up(char *path)
+{
+    size_t length = strlen(path);
+    while (length > 0 && path[length - 1] == '/')
+        path[--length] = '\0';
+    while (length > 0 && path[length - 1] != '/')
+        path[--length] = '\0';
+    while (length > 1 && path[length - 1] == '/')
+        path[--length] = '\0';
+}
+
+static void unmake(char *path, int made)
+{
+    for (; made > 0 && *path && rmdir(path) == 0; made--)
+        go_up(path);
+}
+
+aid_status aid_make_new_folder(const char *path, int *ret_made, aid_error *err)
+{
+    int made = 0;
     if (!*path)
         AID_FAIL(err, AID_ERR_IO, "cannot create a folder without a name");
     AID_CLEANUP(aid_free_pointer)
     char *copy = strdup(path);
     if (!copy)
         AID_FAIL(err, AID_ERR_NOMEM, "%s: out of memory", path);
+    aid_status status = AID_OK;
     for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        AID_TRY(make_one_folder(copy, path, err));
+        status = make_one_folder(copy, path, &made, err);
+        if (status != AID_OK)
+            break;
         *slash = '/';
     }
-    return make_one_folder(copy, path, err);
+    if (status == AID_OK)
+        status = make_one_folder(copy, path, &made, err);
+    if (status == AID_OK) {
+        *ret_made = made;
+    } else {
+        go_up(copy); /* it is the one that could not be made */
+        unmake(copy, made);
+    }
+    return status;
+}
+
+void aid_unmake_folder(const char *path, int made)
+{
+    AID_CLEANUP(aid_free_pointer)
+    char *copy = made > 0 ? strdup(path) : NULL;
+    if (copy)
+        unmake(copy, made);
 }
 
 enum { SHA256_BYTES = 32 };

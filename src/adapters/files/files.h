@@ -10,9 +10,9 @@
 #include <stdio.h>
 
 /* A file that appears under its name only when it is complete: written under a temporary name in
- * the same folder (`.name.XXXXXX.part`), then fsync, rename, fsync of the folder. Error messages
- * name the final path. A link is followed to the file it stands for; what exists and is not a
- * regular file
+ * the same folder (`.name.XXXXXX.part`), then fsync, rename, fsync of the folder. What a
+ * killed process has left of the same file is cleared away. Error messages name the final path. A
+ * link is followed to the file it stands for; what exists and is not a regular file
  * (/dev/null) is refused, for renaming would replace it. */
 typedef struct aid_new_file aid_new_file;
 AID_MUST_USE aid_status aid_new_file_open(const char *path, aid_new_file **ret_file,
@@ -36,6 +36,10 @@ AID_MUST_USE aid_status aid_read_file(const char *path, size_t max_bytes, char *
                                       size_t *ret_size, aid_error *err);
 /* Creates a folder and its parents; an existing folder is fine. */
 AID_MUST_USE aid_status aid_make_folder(const char *path, aid_error *err);
+/* The same, and tells how many of them were not there. So many of the last ones go again by
+ * aid_unmake_folder, as far as nothing is in them. A failure leaves none of them. */
+AID_MUST_USE aid_status aid_make_new_folder(const char *path, int *ret_made, aid_error *err);
+void aid_unmake_folder(const char *path, int made);
 
 /* SHA-256 as 64 lower-case hexadecimal digits. */
 void aid_sha256(const void *bytes, size_t size, char ret_hex[65]);

@@ -4,12 +4,14 @@
 
 #include "core/base/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +31,7 @@ struct aid_new_file {
     char *path;   /* as the caller named it */
     char *target; /* where it goes: path with links followed */
     int slot;     /* of `unfinished`, where the temporary name is; -1: none */
+    int lock;     /* descriptor that is locked for as long as this process is at it; -1: none */
 };
 
 void aid_new_files_abandon_all(void)
@@ -57,9 +60,60 @@ static void free_slot(int slot)
         atomic_store(&unfinished[slot].state, SLOT_FREE);
 }
 
+/* ------------------------------------------------------------------------- what the killed leave
+ */
+
+enum { NAME_KEPT = 200, SUFFIX = 6 }; /* bytes of .name.XXXXXX.part */
+
+static bool is_unfinished(const char *entry, const char *name)
+{
+    size_t kept = strnlen(name, NAME_KEPT);
+    const char *suffix = entry + 1 + kept + 1;
+    return entry[0] == '.' && !strncmp(entry + 1, name, kept) && suffix[-1] == '.' &&
+           strspn(suffix, "abcdefghijklmnopqrstuvwxyz0123456789") == SUFFIX &&
+           !strcmp(suffix + SUFFIX, ".part");
+}
+
+/* Whoever writes to such a file holds a lock on it, which ends with the process. */
+static void remove_if_left(int folder, const char *entry)
+{
+    int descriptor = openat(folder, entry, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor < 0)
+        return;
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        (void)unlinkat(folder, entry, 0);
+    close(descriptor);
+}
+
+/* Nobody else would ever remove them. */
+static void remove_left_behind(const char *target)
+{
+    char folder[PATH_MAX] = ".";
+    const char *slash = strrchr(target, '/');
+    if (slash)
+        snprintf(folder, sizeof folder, "%.*s", AID_MAX((int)(slash - target), 1), target);
+    DIR *listing = opendir(folder);
+    for (struct dirent *entry; listing && (entry = readdir(listing));)
+        if (is_unfinished(entry->d_name, slash ? slash + 1 : target))
+            remove_if_left(dirfd(listing), entry->d_name);
+    if (listing)
+        closedir(listing);
+}
+
+/* false: between its making and the lock somebody took it for one that was left, and removed it. */
+static bool lock_for_us(int descriptor)
+{
+    struct stat about;
+    (void)flock(descriptor, LOCK_EX); /* where there are no locks, nobody removes anything */
+    return fstat(descriptor, &about) != 0 || about.st_nlink > 0;
+}
+
+/* ------------------------------------------------------------------------------- temporary names
+ */
+
 /* Six characters that differ from call to call and from process to process. O_EXCL tells when they
  * do not, so they need not be unguessable. */
-static void name_suffix(char suffix[7])
+static void name_suffix(char suffix[SUFFIX + 1])
 {
     static atomic_uint_fast64_t calls;
     static const char digits[] = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -69,9 +123,9 @@ static void name_suffix(char suffix[7])
     mixed += atomic_fetch_add(&calls, 1) * UINT64_C(0x9e3779b97f4a7c15);
     mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     mixed ^= mixed >> 31;
-    for (int i = 0; i < 6; i++, mixed /= 36)
+    for (int i = 0; i < SUFFIX; i++, mixed /= 36)
         suffix[i] = digits[mixed % 36];
-    suffix[6] = '\0';
+    suffix[SUFFIX] = '\0';
 }
 
 /* folder/.name.XXXXXX.part; a long name is cut, for it may fill the 255 bytes of a name by itself.
@@ -80,10 +134,10 @@ static int temporary_name(const char *target, char name[PATH_MAX])
 {
     const char *slash = strrchr(target, '/');
     int folder = slash ? (int)(slash - target) + 1 : 0;
-    char suffix[7];
+    char suffix[SUFFIX + 1];
     name_suffix(suffix);
-    int n =
-        snprintf(name, PATH_MAX, "%.*s.%.200s.%s.part", folder, target, target + folder, suffix);
+    int n = snprintf(name, PATH_MAX, "%.*s.%.*s.%s.part", folder, target, NAME_KEPT,
+                     target + folder, suffix);
     return n < PATH_MAX ? 0 : ENAMETOOLONG;
 }
 
@@ -98,11 +152,13 @@ static int create_temporary(int slot, const char *target, int *ret_descriptor)
             return failure;
         atomic_store(&unfinished[slot].state, SLOT_LIVE);
         int descriptor = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (descriptor >= 0) {
+        if (descriptor >= 0 && lock_for_us(descriptor)) {
             *ret_descriptor = descriptor;
             return 0;
         }
-        failure = errno;
+        failure = descriptor >= 0 ? EEXIST : errno;
+        if (descriptor >= 0)
+            close(descriptor);
         atomic_store(&unfinished[slot].state, SLOT_TAKEN);
         if (failure != EEXIST)
             return failure;
@@ -128,6 +184,8 @@ static aid_status resolve_target(const char *path, char **ret_target, aid_error 
 
 static void release(aid_new_file *file)
 {
+    if (file->lock >= 0)
+        close(file->lock);
     free_slot(file->slot);
     free(file->target);
     free(file->path);
@@ -142,10 +200,12 @@ static aid_status open_temporary(aid_new_file *file, aid_error *err)
     if (file->slot < 0)
         AID_FAIL(err, AID_ERR_IO, "%s: cannot write: %d files are being written already",
                  file->path, MAX_UNFINISHED);
+    remove_left_behind(file->target);
     int descriptor = -1;
     int failure = create_temporary(file->slot, file->target, &descriptor);
     if (failure)
         AID_FAIL(err, AID_ERR_IO, "%s: cannot create: %s", file->path, strerror(failure));
+    file->lock = fcntl(descriptor, F_DUPFD_CLOEXEC, 0); /* lasts beyond the stream */
     file->stream = fdopen(descriptor, "w+");
     if (!file->stream) {
         failure = errno;
@@ -160,7 +220,7 @@ aid_status aid_new_file_open(const char *path, aid_new_file **ret_file, aid_erro
 {
     aid_new_file *file;
     AID_TRY(aid_new_array(1, sizeof *file, path, &file, err));
-    file->slot = -1;
+    file->slot = file->lock = -1;
     aid_status status = AID_OK;
     file->path = strdup(path);
     if (!file->path)

@@ -58,6 +58,7 @@ typedef struct calibrate_run {
     const aid_invocation *invocation;
     const calibrate_options *options;
     const char *output;
+    int made_folders; /* for it, and for its parents */
     int frame_count, master_count;
     calibrate_frame *frames;
     calibrate_master *masters;

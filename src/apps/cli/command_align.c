@@ -80,6 +80,7 @@ typedef struct align_run {
     int count;
     alignment *images;
     atomic_int done;
+    int made_folders;
     aid_pool *inner; /* of a single image; NULL when several run side by side */
 } align_run;
 
@@ -367,7 +368,7 @@ static aid_status name_outputs(align_run *run, aid_error *err)
         AID_FAIL(err, AID_ERR_USAGE, "--output is missing (or --no-resample, to measure only)");
     bool folder = run->count > 1 || (stat(options->output, &about) == 0 && S_ISDIR(about.st_mode));
     if (run->count > 1)
-        AID_TRY(aid_make_folder(options->output, err));
+        AID_TRY(aid_make_new_folder(options->output, &run->made_folders, err));
     for (int i = 0; i < run->count; i++) {
         char base[256];
         frame_base_name(run->images[i].path, base, sizeof base);
@@ -493,6 +494,8 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
     frame_keep_buffers();
     AID_TRY(aid_new_array((size_t)run.count, sizeof *run.images, "images", &run.images, err));
     aid_status status = every_step(&run, err);
+    if (status != AID_OK)
+        aid_unmake_folder(run.options->output, run.made_folders);
     frame_done(&run.reference);
     free(run.images);
     return status;

@@ -213,7 +213,7 @@ static aid_status work(calibrate_run *run, aid_error *err)
                 for (int kind = 0; kind < CALIBRATE_KINDS; kind++)
                     if (run->masters[k].facts.type == calibrate_types[kind])
                         run->frames[i].masters[kind] = k;
-    AID_TRY(aid_make_folder(run->output, err));
+    AID_TRY(aid_make_new_folder(run->output, &run->made_folders, err));
     if (run->frame_count > 1)
         measure_frame(run);
     aid_status status = run_groups(run, err);
@@ -231,6 +231,8 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
     aid_status status = begin(invocation, run, err);
     if (status == AID_OK)
         status = work(run, err);
+    if (status != AID_OK)
+        aid_unmake_folder(run->output, run->made_folders);
     for (int i = 0; run->frames && i < run->frame_count; i++) {
         free(run->frames[i].choices);
         free(run->frames[i].notes);

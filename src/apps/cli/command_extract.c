@@ -125,7 +125,7 @@ static void name_in_folder(const char *path, const char *folder, int format,
 }
 
 static aid_status name_outputs(const extract_options *options, extract_image *images, int count,
-                               aid_error *err)
+                               int *made_folders, aid_error *err)
 {
     if (!options->output)
         AID_FAIL(err, AID_ERR_USAGE, "where to write the catalogue is missing: -o CAT.fits");
@@ -141,7 +141,7 @@ static aid_status name_outputs(const extract_options *options, extract_image *im
             if (!strcmp(images[i].output, images[j].output))
                 AID_FAIL(err, AID_ERR_USAGE, "%s and %s would both become %s", images[j].path,
                          images[i].path, images[i].output);
-    return aid_make_folder(options->output, err);
+    return aid_make_new_folder(options->output, made_folders, err);
 }
 
 /* ------------------------------------------------------------------------------------- the work */
@@ -151,7 +151,7 @@ typedef struct extract_job {
     const extract_options *options;
     aid_extraction_options extraction;
     extract_image *images;
-    int count;
+    int count, made_folders;
     aid_pool *pool; /* its tasks are images, or, of a single image, parts of it */
     aid_stage_meter meter;
 } extract_job;
@@ -286,7 +286,7 @@ static aid_status tell_failures(const extract_job *job, aid_error *err)
 static aid_status work(extract_job *job, aid_error *err)
 {
     AID_TRY(extraction_options(job->options, &job->extraction, err));
-    AID_TRY(name_outputs(job->options, job->images, job->count, err));
+    AID_TRY(name_outputs(job->options, job->images, job->count, &job->made_folders, err));
     int threads = job->count > 1 ? images_at_a_time(job) : aid_threads_of(&job->options->common);
     AID_TRY(aid_pool_new(threads, &job->pool, err));
     AID_TRY(job->count > 1 ? process_many(job, err) : process_one(job, err));
@@ -310,6 +310,8 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
         job->images[i].path = invocation->arguments[i];
     if (status == AID_OK)
         status = work(job, err);
+    if (status != AID_OK)
+        aid_unmake_folder(job->options->output, job->made_folders);
     aid_stage_meter_clear(&job->meter);
     for (int i = 0; job->images && i < job->count; i++)
         extract_image_done(&job->images[i]);

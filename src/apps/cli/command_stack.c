@@ -10,7 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct stack_options {
     int method, model, kernel, combine, sky;
@@ -421,30 +420,11 @@ static void print_json(const stack_run *run)
 /* ------------------------------------------------------------------------------------- the whole
  */
 
-static bool same_file(const char *one, const char *other)
-{
-    struct stat a, b;
-    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
-}
-
-static aid_status check_output(const stack_run *run, aid_error *err)
-{
-    const char *output = run->options->output;
-    if (!output)
-        AID_FAIL(err, AID_ERR_USAGE, "--output is missing");
-    for (int i = 0; i < run->count; i++)
-        if (same_file(output, run->inputs[i].path))
-            AID_FAIL(err, AID_ERR_USAGE, "%s is one of the inputs", output);
-    if (run->options->reference && same_file(output, run->options->reference))
-        AID_FAIL(err, AID_ERR_USAGE, "%s is the reference", output);
-    return AID_OK;
-}
-
 static aid_status every_step(stack_run *run, aid_error *err)
 {
     const stack_options *options = run->options;
-    AID_TRY(check_output(run, err));
+    if (!options->output)
+        AID_FAIL(err, AID_ERR_USAGE, "--output is missing");
     const frame_request request =
         request_of(run, options->reference ? options->reference : run->inputs[0].path);
     AID_TRY(aid_pool_new(aid_threads_of(&options->common), &run->pool, err));

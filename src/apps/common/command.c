@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_LABEL = 256, MAX_VARIABLE = 64 };
@@ -267,6 +268,58 @@ static aid_status read_everything(command_reading *reading, int argc, char *cons
     return take_words(reading, argc, argv, err);
 }
 
+/* --------------------------------------------------------------------------- outputs and inputs */
+
+static bool same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+    return one && other && stat(one, &a) == 0 && stat(other, &b) == 0 && S_ISREG(a.st_mode) &&
+           a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static const char *text_given(const command_reading *reading, const aid_setting_use *use)
+{
+    return use->kind == AID_SETTING_TEXT ? *(const char *const *)field_of(reading, use) : NULL;
+}
+
+static bool is_output(const aid_setting_use *use)
+{
+    static const char *const keys[] = {"output", "rejected", "transform-out"};
+    for (size_t i = 0; i < AID_COUNT_OF(keys); i++)
+        if (!strcmp(use->key, keys[i]))
+            return true;
+    return false;
+}
+
+/* Results take the place of what had their name, which must not be what they are made of: not even
+ * under another of its names, and not each other. */
+static aid_status check_output(const command_reading *reading, const aid_setting_use *output,
+                               aid_error *err)
+{
+    const char *path = text_given(reading, output);
+    for (int i = 0; i < reading->argument_count; i++)
+        if (same_file(path, reading->arguments[i]))
+            AID_FAIL(err, AID_ERR_USAGE, "%s is one of the inputs: --%s would replace it", path,
+                     output->key);
+    for (int i = 0; path && i < reading->command->use_count; i++) {
+        const aid_setting_use *use = &reading->command->uses[i];
+        const char *other = text_given(reading, use);
+        bool twin = other && is_output(use) && !strcmp(path, other); /* neither is there yet */
+        if (use != output && (twin || same_file(path, other)))
+            AID_FAIL(err, AID_ERR_USAGE, "%s is that of --%s as well: --%s would replace it", path,
+                     use->key, output->key);
+    }
+    return AID_OK;
+}
+
+static aid_status check_outputs(const command_reading *reading, aid_error *err)
+{
+    for (int i = 0; i < reading->command->use_count; i++)
+        if (is_output(&reading->command->uses[i]))
+            AID_TRY(check_output(reading, &reading->command->uses[i], err));
+    return AID_OK;
+}
+
 /* The choices of log-level and log-format stand in the order of the log's own. */
 static void configure_log(const command_reading *reading)
 {
@@ -301,6 +354,8 @@ aid_status aid_command_main(const aid_command *command, int argc, char *const *a
         .command = command, .options = options, .origins = origins, .arguments = arguments};
     aid_config config = {0};
     aid_status status = read_everything(&reading, argc, argv, environment, &config, err);
+    if (status == AID_OK && !reading.help)
+        status = check_outputs(&reading, err);
     if (status == AID_OK && reading.help)
         aid_command_help(command, out);
     else if (status == AID_OK) {

@@ -302,6 +302,26 @@ TEST(a_file_is_read_whole_up_to_its_limit)
     CHECK(same);
 }
 
+TEST(what_a_killed_writer_has_left_goes_with_the_next_one_and_what_others_write_stays)
+{
+    aid_new_file *living, *next;
+    new_folder();
+    CHECK_OK(aid_new_file_open(in_folder("a.csv"), &living, &err)); /* somebody is still at it */
+    const char *const left[] = {".a.csv.abc123.part", ".b.csv.abc123.part", ".a.csv.abc.part"};
+    for (size_t i = 0; i < AID_COUNT_OF(left); i++) {
+        FILE *file = fopen(in_folder(left[i]), "wb");
+        CHECK(file && fclose(file) == 0);
+    }
+    CHECK_EQUAL(entries(), 4);
+    CHECK_OK(aid_new_file_open(in_folder("a.csv"), &next, &err));
+    CHECK(access(in_folder(".a.csv.abc123.part"), F_OK) != 0);
+    CHECK_EQUAL(entries(), 4); /* that of another file, one of another form, and the two writers' */
+    CHECK_OK(aid_new_file_commit(living, &err));
+    CHECK_OK(aid_new_file_commit(next, &err));
+    CHECK_EQUAL(entries(), 3);
+    CHECK(access(in_folder("a.csv"), F_OK) == 0);
+}
+
 TEST(an_empty_file_is_an_empty_text_and_a_missing_one_an_error)
 {
     char *text = NULL;
@@ -329,6 +349,30 @@ TEST(a_folder_is_made_with_its_parents_and_may_be_there_already)
     CHECK_REFUSED(aid_make_folder("", &err), AID_ERR_IO, "without a name");
     rmdir(in_folder("one/two/three"));
     rmdir(in_folder("one/two"));
+}
+
+TEST(folders_that_were_made_go_again_unless_something_is_in_them)
+{
+    char path[PATH_MAX];
+    int made = 7;
+    new_folder();
+    CHECK_OK(aid_make_folder(in_folder("old"), &err));
+    CHECK_OK(aid_make_new_folder(in_folder("old/one//two/"), &made, &err));
+    CHECK_EQUAL(made, 2);
+    aid_unmake_folder(in_folder("old/one//two/"), made);
+    CHECK(access(in_folder("old/one"), F_OK) != 0 && access(in_folder("old"), F_OK) == 0);
+    CHECK_OK(aid_make_new_folder(in_folder("old/one/two"), &made, &err));
+    CHECK_OK(aid_write_file(in_folder("old/one/kept"), "x", 1, &err));
+    aid_unmake_folder(in_folder("old/one/two"), made);
+    CHECK(access(in_folder("old/one/two"), F_OK) != 0);
+    CHECK(access(in_folder("old/one/kept"), F_OK) == 0);
+    unlink(in_folder("old/one/kept"));
+    aid_unmake_folder(in_folder("old/one"), 1);
+    snprintf(path, sizeof path, "%s/%0300d/more", in_folder("old/new"), 0); /* a name too long */
+    made = 7;
+    CHECK_REFUSED(aid_make_new_folder(path, &made, &err), AID_ERR_IO, "cannot create the folder");
+    CHECK(made == 7 && access(in_folder("old/new"), F_OK) != 0);
+    CHECK_EQUAL(rmdir(in_folder("old")), 0);
 }
 
 TEST_MAIN()

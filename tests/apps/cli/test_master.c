@@ -170,7 +170,7 @@ TEST(files_at_fault_are_left_out_with_a_reason_or_refused_when_strict)
     CHECK_EXIT("master dark b1.fits b2.fits -o none.fits", 3, "an exposure of 0 s");
     CHECK_EXIT("master bad b1.fits", 2, "bad is none of bias, dark, flat");
     CHECK_EXIT("master flat b1.fits --combine weighted", 2, "weighted");
-    CHECK_EXIT("master bias b1.fits b2.fits -o ./b2.fits", 2, "would replace an input");
+    CHECK_EXIT("master bias b1.fits b2.fits -o ./b2.fits", 2, "b2.fits is one of the inputs");
     CHECK_EXIT("master bias b1.fits b2.fits --measure-gain", 2, "is of flats");
     CHECK_EXIT("master flat b1.fits b2.fits --measure-gain", 2, "give --bias too");
     CHECK_EXIT("master bias m.fits -o none.fits", 3, "a master itself");

@@ -264,9 +264,6 @@ static aid_status check_paths(const filter_options *options, aid_error *err)
     AID_TRY(aid_table_check_path(options->output, err));
     if (!options->rejected)
         return AID_OK;
-    if (!strcmp(options->rejected, options->output))
-        AID_FAIL(err, AID_ERR_USAGE, "%s cannot be both what is kept and what is rejected",
-                 options->output);
     return aid_table_check_path(options->rejected, err);
 }
 

@@ -306,8 +306,8 @@ static aid_status check_output(const command_reading *reading, const aid_setting
         const char *other = text_given(reading, use);
         bool twin = other && is_output(use) && !strcmp(path, other); /* neither is there yet */
         if (use != output && (twin || same_file(path, other)))
-            AID_FAIL(err, AID_ERR_USAGE, "%s is that of --%s as well: --%s would replace it", path,
-                     use->key, output->key);
+            AID_FAIL(err, AID_ERR_USAGE, "%s cannot be both --%s and --%s", path, use->key,
+                     output->key);
     }
     return AID_OK;
 }

@@ -1,5 +1,8 @@
 #include "apps/cli/catalogue_table.h"
 
+#include "apps/common/provenance.h"
+#include "apps/common/table_file.h"
+
 #include "core/base/memory.h"
 
 #include <stdlib.h>
@@ -34,4 +37,15 @@ void print_notes(const aid_notes *notes)
 {
     for (int i = 0; i < notes->count; i++)
         fprintf(stderr, "note: %s\n", notes->items[i].text);
+}
+
+aid_status catalogue_write(const aid_invocation *invocation, const aid_table *table,
+                           const char *path, aid_error *err)
+{
+    AID_CLEANUP(aid_header_done)
+    aid_header cards = {0};
+    AID_TRY(aid_provenance_cards(invocation, &cards, err));
+    AID_TRY(aid_header_put_text(&cards, "CATFILE", invocation->arguments[0],
+                                "catalogue that these rows are from", err));
+    return aid_table_write(table, path, &cards, err);
 }

@@ -131,6 +131,7 @@ static aid_status make_rules(aid_rules *rules, const filter_options *options, ai
  */
 
 typedef struct filter_run {
+    const aid_invocation *invocation;
     const filter_options *options;
     const char *path;
     aid_rules *rules;
@@ -154,7 +155,7 @@ static aid_status write_kept(const filter_run *run, int64_t *rows, aid_error *er
 {
     aid_table kept;
     AID_TRY(select_rows(run, true, NULL, 0, &kept, rows, err));
-    aid_status status = aid_table_write(&kept, run->options->output, err);
+    aid_status status = catalogue_write(run->invocation, &kept, run->options->output, err);
     aid_table_done(&kept);
     return status;
 }
@@ -197,7 +198,7 @@ static aid_status write_rejected(const filter_run *run, int64_t *rows, aid_error
     for (int64_t row = 0; row < rejected.rows && status == AID_OK; row++)
         status = explain(run, rows[row], &rejected, row, err);
     if (status == AID_OK)
-        status = aid_table_write(&rejected, run->options->rejected, err);
+        status = catalogue_write(run->invocation, &rejected, run->options->rejected, err);
     aid_table_done(&rejected);
     return status;
 }
@@ -227,7 +228,7 @@ static void print_json(const filter_run *run)
 {
     aid_json_writer json = aid_json_writer_on(stdout, 2);
     aid_json_begin_object(&json);
-    aid_json_put_text(&json, "command", "filter");
+    aid_provenance_json(&json, run->invocation);
     aid_json_put_text(&json, "input", run->path);
     aid_json_put_integer(&json, "rows", run->result.rows);
     aid_json_put_integer(&json, "kept", run->result.kept);
@@ -296,7 +297,8 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
     aid_notes *notes = NULL;
     AID_TRY(aid_new_array(1, sizeof *rules, "rules", &rules, err));
     AID_TRY(aid_new_array(1, sizeof *notes, "notes", &notes, err));
-    filter_run run = {.options = invocation->options,
+    filter_run run = {.invocation = invocation,
+                      .options = invocation->options,
                       .path = invocation->arguments[0],
                       .rules = rules,
                       .notes = notes};

@@ -96,7 +96,7 @@ static aid_status hand_over(const photometry_job *job, aid_stage_meter *meter, a
     aid_table table = {0};
     AID_TRY(photometry_table(job, &table, err));
     if (job->options->output)
-        AID_TRY(aid_table_write(&table, job->options->output, err));
+        AID_TRY(photometry_write(job, &table, err));
     aid_stage_meter_clear(meter);
     if (job->options->common.json)
         photometry_print_json(job, &table);
@@ -125,6 +125,7 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
 {
     photometry_job *job;
     AID_TRY(aid_new_array(1, sizeof *job, "photometry", &job, err));
+    job->invocation = invocation;
     job->options = invocation->options;
     aid_status status = work(job, invocation, err);
     for (int i = 0; job->images && i < job->image_count; i++)

@@ -26,7 +26,7 @@ static const aid_setting_use uses[] = {
      .help = "pixel value from which an image is saturated; else from its header"},
     {AID_FIELD("zero-point", quality_options, zero_point),
      .help = "magnitude of one unit of the images; else from their headers"},
-    {AID_FIELD("science-hdu", quality_options, hdu)},
+    {AID_FIELD("hdu", quality_options, hdu)},
     {AID_FIELD("memory", quality_options, memory)},
     AID_COMMON_USES(quality_options),
 };
@@ -145,7 +145,7 @@ static aid_status write_output(quality_run *run, aid_error *err)
     if (!is_table_name(path))
         return write_folder(run, err);
     AID_TRY(quality_image_table(run, &table, err));
-    return aid_table_write(&table, path, err);
+    return aid_table_write(&table, path, NULL, err);
 }
 
 /* ---------------------------------------------------------------------------------- the command */

@@ -36,6 +36,7 @@ static const aid_argument arguments[] = {
 enum { SHOWN = 20 }; /* rows on the terminal and explained in JSON, unless --top says otherwise */
 
 typedef struct rank_run {
+    const aid_invocation *invocation;
     const rank_options *options;
     const char *path;
     aid_notes *notes;
@@ -109,7 +110,7 @@ static aid_status write_table(const rank_run *run, aid_error *err)
     for (int64_t row = 0; row < out.rows; row++)
         put_scores(&run->ranking.items[run->ranking.order[row]], out.items + run->table.columns,
                    row);
-    aid_status status = aid_table_write(&out, run->options->output, err);
+    aid_status status = catalogue_write(run->invocation, &out, run->options->output, err);
     aid_table_done(&out);
     return status;
 }
@@ -184,7 +185,7 @@ static void print_json(const rank_run *run)
     const aid_ranking *ranking = &run->ranking;
     aid_json_writer json = aid_json_writer_on(stdout, 2);
     aid_json_begin_object(&json);
-    aid_json_put_text(&json, "command", "rank");
+    aid_provenance_json(&json, run->invocation);
     aid_json_put_text(&json, "input", run->path);
     aid_json_put_text(&json, "reference_catalogue", run->options->reference);
     aid_json_put_text(&json, "output", run->options->output);
@@ -302,7 +303,8 @@ static aid_status execute(const aid_invocation *invocation, aid_error *err)
     AID_CLEANUP(aid_free_pointer)
     aid_notes *notes = NULL;
     AID_TRY(aid_new_array(1, sizeof *notes, "notes", &notes, err));
-    rank_run run = {.options = invocation->options,
+    rank_run run = {.invocation = invocation,
+                    .options = invocation->options,
                     .path = invocation->arguments[0],
                     .notes = notes,
                     .ranking_options = AID_RANKING_DEFAULTS};

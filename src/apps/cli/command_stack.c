@@ -37,7 +37,7 @@ static const aid_setting_use uses[] = {
      .help = "electrons for each unit of the images; else from header or noise"},
     {AID_FIELD("saturation", stack_options, saturation),
      .help = "pixel value from which the images are saturated; else from their headers"},
-    {AID_FIELD("science-hdu", stack_options, hdu)},
+    {AID_FIELD("hdu", stack_options, hdu)},
     {AID_FIELD("memory", stack_options, memory_mb)},
     AID_COMMON_USES(stack_options),
 };

@@ -68,7 +68,7 @@ aid_status extract_write(const aid_invocation *invocation, const extract_image *
     AID_TRY(extract_table(image, options->columns, &table, err));
     if (is_fits(image->output))
         return write_fits(invocation, image, &table, err);
-    return aid_table_write(&table, image->output, err);
+    return aid_table_write(&table, image->output, NULL, err);
 }
 
 /* ---------------------------------------------------------------------------------------- JSON */

@@ -54,19 +54,21 @@ typedef struct photometry_row {
 
 typedef struct photometry_image {
     const char *path;
-    char filter[72];
-    double mjd;               /* NaN unknown */
-    double zero_point;        /* NaN unknown */
-    double correction;        /* the fluxes were multiplied by it; 1: by nothing */
-    double fwhm_px;           /* of the PSF; NaN without */
-    const char *method;       /* "psf", "aperture", "map" */
-    const char *sky_place;    /* "wcs" or "pixel" */
-    aid_position_shift shift; /* of the WCS, by the stars */
-    double *ra_deg, *dec_deg; /* [positions] of each position on this image */
+    char sha256[65];
+    char filter[72], unit[72]; /* "" unknown */
+    double mjd;                /* NaN unknown */
+    double zero_point;         /* NaN unknown */
+    double correction;         /* the fluxes were multiplied by it; 1: by nothing */
+    double fwhm_px;            /* of the PSF; NaN without */
+    const char *method;        /* "psf", "aperture", "map" */
+    const char *sky_place;     /* "wcs" or "pixel" */
+    aid_position_shift shift;  /* of the WCS, by the stars */
+    double *ra_deg, *dec_deg;  /* [positions] of each position on this image */
 } photometry_image;
 void photometry_image_done(photometry_image *image);
 
 typedef struct photometry_job {
+    const aid_invocation *invocation;
     const photometry_options *options;
     aid_aperture aperture;
     photometry_positions positions;
@@ -86,6 +88,8 @@ AID_MUST_USE aid_status photometry_measure_image(photometry_job *job, int index,
 /* By position, then time, then image. */
 AID_MUST_USE aid_status photometry_sort_rows(photometry_job *job, aid_error *err);
 AID_MUST_USE aid_status photometry_table(const photometry_job *job, aid_table *ret_table,
+                                         aid_error *err);
+AID_MUST_USE aid_status photometry_write(const photometry_job *job, const aid_table *table,
                                          aid_error *err);
 void photometry_print_text(const photometry_job *job);
 void photometry_print_json(const photometry_job *job, const aid_table *table);

@@ -230,6 +230,9 @@ static void describe_image(const opened *opened_image, photometry_image *image)
     if (!epoch.known)
         (void)aid_header_number(header, "MJD-AVG", &image->mjd);
     find_filter(header, image->filter, sizeof image->filter);
+    const char *unit = aid_header_text(header, "BUNIT");
+    snprintf(image->unit, sizeof image->unit, "%s", unit ? unit : "");
+    snprintf(image->sha256, sizeof image->sha256, "%s", opened_image->file.sha256);
     image->zero_point = opened_image->input.zero_point;
     image->fwhm_px = opened_image->is_difference ? NAN : opened_image->exposure.psf.fwhm_px;
 }

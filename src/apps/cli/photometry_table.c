@@ -3,6 +3,7 @@
 #include "adapters/files/json.h"
 #include "apps/cli/photometry.h"
 #include "apps/common/provenance.h"
+#include "apps/common/table_file.h"
 #include "core/base/memory.h"
 
 #include <math.h>
@@ -186,11 +187,26 @@ static void fill_numbers(const photometry_job *job, int64_t row, aid_table *tabl
         table->items[cells[i].column].values.doubles[row] = cells[i].value;
 }
 
+/* NULL where the images have not all the same. */
+static const char *unit_of(const photometry_job *job)
+{
+    const char *unit = job->image_count > 0 ? job->images[0].unit : "";
+    for (int i = 1; i < job->image_count; i++)
+        if (strcmp(job->images[i].unit, unit) != 0)
+            return NULL;
+    return *unit ? unit : NULL;
+}
+
 aid_status photometry_table(const photometry_job *job, aid_table *ret_table, aid_error *err)
 {
+    static const int fluxes[] = {FLUX, FLUX_ERR, LIMIT_3, LIMIT_5, UPPER_95, BACKGROUND};
+    aid_column columns[COLUMNS];
     aid_table table;
-    AID_TRY(aid_table_init("photometry", "fluxes at given positions, by position and time",
-                           descriptions, COLUMNS, job->row_count, &table, err));
+    memcpy(columns, descriptions, sizeof columns);
+    for (size_t i = 0; i < AID_COUNT_OF(fluxes); i++)
+        columns[fluxes[i]].unit = unit_of(job);
+    AID_TRY(aid_table_init("photometry", "fluxes at given positions, by position and time", columns,
+                           COLUMNS, job->row_count, &table, err));
     aid_status status = AID_OK;
     for (int64_t row = 0; row < job->row_count && status == AID_OK; row++) {
         fill_numbers(job, row, &table);
@@ -201,6 +217,23 @@ aid_status photometry_table(const photometry_job *job, aid_table *ret_table, aid
     else
         aid_table_done(&table);
     return status;
+}
+
+/* In a FITS file the header says what made it, and of which images: IMG1, HASH1, ... */
+aid_status photometry_write(const photometry_job *job, const aid_table *table, aid_error *err)
+{
+    enum { MOST_IMAGES = 9999 };
+    AID_CLEANUP(aid_header_done)
+    aid_header cards = {0};
+    AID_TRY(aid_provenance_cards(job->invocation, &cards, err));
+    for (int i = 0; i < AID_MIN(job->image_count, MOST_IMAGES); i++) {
+        char keyword[24];
+        snprintf(keyword, sizeof keyword, "IMG%d", i + 1);
+        AID_TRY(aid_header_put_text(&cards, keyword, job->images[i].path, "image", err));
+        snprintf(keyword, sizeof keyword, "HASH%d", i + 1);
+        AID_TRY(aid_header_put_text(&cards, keyword, job->images[i].sha256, "SHA-256", err));
+    }
+    return aid_table_write(table, job->options->output, &cards, err);
 }
 
 /* ------------------------------------------------------------------------------------- printing */
@@ -257,6 +290,8 @@ static void put_images(aid_json_writer *json, const photometry_job *job)
         const photometry_image *image = &job->images[i];
         aid_json_begin_object(json);
         aid_json_put_text(json, "path", image->path);
+        aid_json_put_text(json, "sha256", image->sha256);
+        aid_json_put_text(json, "unit", image->unit);
         aid_json_put_text(json, "method", image->method);
         aid_json_put_text(json, "placed_by", image->sky_place);
         aid_json_put_number(json, "mjd", image->mjd);
@@ -275,6 +310,7 @@ void photometry_print_json(const photometry_job *job, const aid_table *table)
 {
     aid_json_writer json = aid_json_writer_on(stdout, 2);
     aid_json_begin_object(&json);
+    aid_provenance_json(&json, job->invocation);
     put_images(&json, job);
     aid_json_put_integer(&json, "positions", job->positions.count);
     aid_json_put_text(&json, "output", job->options->output ? job->options->output : "");

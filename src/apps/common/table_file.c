@@ -94,23 +94,27 @@ aid_status aid_table_check_path(const char *path, aid_error *err)
     return AID_OK;
 }
 
-static aid_status write_fits(const aid_table *table, const char *path, aid_error *err)
+static aid_status write_fits(const aid_table *table, const char *path, const aid_header *cards,
+                             aid_error *err)
 {
     aid_fits_writer *writer;
     AID_TRY(aid_fits_create(path, &writer, err));
-    aid_status status = aid_fits_put_table(writer, table->name, table, NULL, err);
+    aid_status status = cards ? aid_fits_put_header(writer, cards, err) : AID_OK;
+    if (status == AID_OK)
+        status = aid_fits_put_table(writer, table->name, table, NULL, err);
     if (status == AID_OK)
         return aid_fits_commit(writer, err);
     aid_fits_abandon(writer);
     return status;
 }
 
-aid_status aid_table_write(const aid_table *table, const char *path, aid_error *err)
+aid_status aid_table_write(const aid_table *table, const char *path, const aid_header *cards,
+                           aid_error *err)
 {
     AID_TRY(aid_table_check_path(path, err));
     switch (form_of_name(path)) {
     case FORM_FITS:
-        return write_fits(table, path, err);
+        return write_fits(table, path, cards, err);
     case FORM_VOTABLE:
         return aid_table_write_votable(table, path, err);
     case FORM_JSON:

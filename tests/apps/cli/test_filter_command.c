@@ -48,6 +48,15 @@ TEST(kept_rows_keep_all_their_columns_and_rejected_ones_say_why)
     CHECK(strstr(out_text, "cat.csv: 1 of 4 rows kept"));
 }
 
+TEST(a_fits_table_of_kept_rows_says_what_made_it_and_of_which_catalogue)
+{
+    enter_new_folder();
+    write_text("cat.csv", catalogue);
+    CHECK_EQUAL(astrid("filter cat.csv -o kept.fits --min-snr 4.5"), 0);
+    CHECK_EQUAL(system("grep -a -q \"CATFILE = 'cat.csv\" kept.fits"), 0);
+    CHECK_EQUAL(system("grep -a -q 'HIERARCH ASTRID MIN_SNR =  *4.5' kept.fits"), 0);
+}
+
 TEST(the_summary_counts_for_each_rule)
 {
     enter_new_folder();

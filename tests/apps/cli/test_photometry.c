@@ -34,6 +34,37 @@ static void write_text(const char *path, const char *words)
     CHECK(fclose(file) == 0);
 }
 
+TEST(a_catalogue_of_fluxes_says_what_made_it_and_of_which_images)
+{
+    enter_new_folder();
+    write_pair();
+    aid_fits_image image;
+    CHECK_OK(aid_fits_read("sci.fits", NULL, &image, &err));
+    CHECK_OK(aid_header_append(&image.header, "BUNIT", AID_CARD_STRING, "adu", "", &err));
+    aid_fits_writer *writer;
+    CHECK_OK(aid_fits_create("adu.fits", &writer, &err));
+    CHECK_OK(aid_fits_put_image(writer, NULL, &image.image, &image.header, &err));
+    CHECK_OK(aid_fits_commit(writer, &err));
+    aid_fits_image_done(&image);
+    CHECK_EQUAL(astrid("photometry adu.fits --at-pixel 151.3,91.6 -o flux.fits --json"), 0);
+    json_t *said = json_loads(out_text, 0, NULL);
+    const json_t *of = json_array_get(json_object_get(said, "images"), 0);
+    CHECK_OK(aid_fits_read("adu.fits", NULL, &image, &err));
+    CHECK_TEXT(json_string_value(json_object_get(of, "sha256")), image.sha256);
+    CHECK_TEXT(json_string_value(json_object_get(said, "command")), "photometry");
+    char command[256];
+    snprintf(command, sizeof command, "grep -a -q \"HASH1   = '%s'\" flux.fits", image.sha256);
+    CHECK_EQUAL(system(command), 0);
+    CHECK_EQUAL(system("grep -a -q \"CREATOR = 'astrid\" flux.fits"), 0);
+    aid_table table;
+    CHECK_OK(aid_fits_read_table("flux.fits", NULL, NULL, &table, &err));
+    CHECK_TEXT(table.items[aid_table_find(&table, "flux")].unit, "adu");
+    CHECK_TEXT(table.items[aid_table_find(&table, "limit_5sigma")].unit, "adu");
+    aid_table_done(&table);
+    aid_fits_image_done(&image);
+    json_decref(said);
+}
+
 /* The transient (FITS pixel 151.3, 91.6) has 6000 counts in sci.fits and is not in ref.fits. */
 TEST(a_flux_is_measured_where_it_is_asked_for_on_every_image)
 {
@@ -204,4 +235,8 @@ TEST(what_makes_no_sense_is_refused_in_one_line_and_nothing_is_written)
     CHECK_EQUAL(entries_in("."), 2);
 }
 
-TEST_MAIN()
+int main(int argc, char **argv)
+{
+    aid_fits_decoder_main(argc, argv);
+    return check_main(argc, argv);
+}

@@ -17,7 +17,7 @@ TEST(a_file_is_read_by_its_content_whatever_it_is_called)
     CHECK_OK(aid_table_read("in", NULL, &table, &err));
     for (size_t i = 0; i < AID_COUNT_OF(names); i++) {
         aid_table back;
-        CHECK_OK(aid_table_write(&table, names[i], &err));
+        CHECK_OK(aid_table_write(&table, names[i], NULL, &err));
         CHECK(rename(names[i], "nameless") == 0);
         CHECK_OK(aid_table_read("nameless", NULL, &back, &err));
         CHECK_EQUAL(back.rows, 2);

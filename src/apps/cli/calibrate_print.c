@@ -1,5 +1,6 @@
 #include "adapters/files/json.h"
 #include "apps/cli/calibrate.h"
+#include "apps/common/provenance.h"
 
 #include <string.h>
 
@@ -91,6 +92,7 @@ void calibrate_print_json(const calibrate_run *run)
 {
     aid_json_writer json = aid_json_writer_on(stdout, 4);
     aid_json_begin_object(&json);
+    aid_provenance_json(&json, run->invocation);
     aid_json_put_text(&json, "output", run->output);
     aid_json_put_integer(&json, "done", frames_done(run));
     aid_json_put_integer(&json, "refused", run->frame_count - frames_done(run));

@@ -317,6 +317,7 @@ static void print_json(const align_run *run)
 {
     aid_json_writer json = aid_json_writer_on(stdout, 4);
     aid_json_begin_object(&json);
+    aid_provenance_json(&json, run->invocation);
     aid_json_put_text(&json, "reference", run->reference.path);
     aid_json_put_text(&json, "reference_sha256", run->reference.file.sha256);
     aid_notes_json(&json, &run->notes);

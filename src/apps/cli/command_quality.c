@@ -208,6 +208,7 @@ static void run_free(quality_run *run)
 
 static aid_status begin(const aid_invocation *invocation, quality_run *run, aid_error *err)
 {
+    run->invocation = invocation;
     run->options = invocation->options;
     run->count = invocation->argument_count;
     size_t count = (size_t)run->count;

@@ -397,6 +397,7 @@ static void print_json(const stack_run *run)
     const aid_stack_summary *sum = &run->summary;
     aid_json_writer json = aid_json_writer_on(stdout, 3);
     aid_json_begin_object(&json);
+    aid_provenance_json(&json, run->invocation);
     aid_json_put_text(&json, "output", run->options->output);
     aid_json_put_text(&json, "reference", run->reference.path);
     aid_json_put_number(&json, "used", sum->used);

@@ -145,6 +145,7 @@ void master_print_json(const master_state *state)
 {
     aid_json_writer json = aid_json_writer_on(stdout, 2);
     aid_json_begin_object(&json);
+    aid_provenance_json(&json, state->invocation);
     put_master(state, &json);
     if (!state->reused)
         put_frames(state, &json);

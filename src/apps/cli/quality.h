@@ -25,6 +25,7 @@ typedef struct quality_image {
 } quality_image;
 
 typedef struct quality_run {
+    const aid_invocation *invocation;
     const quality_options *options;
     int count, failed, frame_count;
     quality_image *images;     /* [count], as on the command line */

@@ -1,6 +1,7 @@
 /* What was measured, for a person on the terminal and for a program on a pipe. */
 #include "adapters/files/json.h"
 #include "apps/cli/quality.h"
+#include "apps/common/provenance.h"
 #include "core/base/text.h"
 
 #include <math.h>
@@ -185,6 +186,7 @@ aid_status quality_write_json(const quality_run *run, FILE *out, aid_error *err)
     AID_TRY(quality_trend_table(run, &trends, err));
     aid_json_writer json = aid_json_writer_on(out, 2);
     aid_json_begin_object(&json);
+    aid_provenance_json(&json, run->invocation);
     aid_json_put_integer(&json, "assessed", run->frame_count);
     aid_json_put_integer(&json, "failed", run->failed);
     write_rows(&json, "images", &images, run->images);

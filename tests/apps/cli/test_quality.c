@@ -97,6 +97,8 @@ TEST(the_sharper_of_three_images_of_one_field_scores_higher_and_all_are_equally_
     write_sky("c.fits", 4.4, 0.0, 3);
     CHECK_EQUAL(astrid("quality c.fits a.fits b.fits --json"), 0);
     json_t *root = parsed();
+    CHECK_TEXT(json_string_value(json_object_get(root, "command")), "quality");
+    CHECK(json_is_string(json_object_get(json_object_get(root, "program"), "build")));
     double a = number(image_of(root, 1), "score"), b = number(image_of(root, 2), "score");
     double c = number(image_of(root, 0), "score");
     CHECK(a > b && b > c);

@@ -189,32 +189,33 @@ aid_ring_level aid_level_in_ring(const aid_cutout *cutout, double x, double y, d
 /* ------------------------------------------------------------------------------ half-light radius
  */
 
-enum { RINGS_PER_PX = 4, MAX_RINGS = 2048 };
+enum { MAX_RINGS = 2048 };
 
-/* A pixel at distance d fills the radii d - 1/2 to d + 1/2 evenly. */
-static void spread_over_rings(double value, double distance, double rate, int rings, double *light)
+/* A pixel at distance d fills the radii d - 1/2 to d + 1/2 evenly, and rings are a pixel wide. */
+static void spread_over_rings(double value, double begin, double *light)
 {
-    double begin = AID_MAX(distance - 0.5, 0.0) * rate, end = (distance + 0.5) * rate;
-    double share = value / (end - begin);
-    for (int ring = (int)begin; ring < rings && ring < end; ring++)
-        light[ring] += share * (AID_MIN(end, ring + 1.0) - AID_MAX(begin, (double)ring));
+    int ring = begin > 0.0 ? (int)begin : 0;
+    double share = begin > 0.0 ? begin - ring : 0.0;
+    light[ring] += value * (1.0 - share);
+    light[ring + 1] += value * share;
 }
 
 static double radius_by_rings(const aid_cutout *cutout, double wanted, double reach_px)
 {
     double light[MAX_RINGS];
-    double rate = AID_MIN(RINGS_PER_PX, (MAX_RINGS - 1) / reach_px);
+    double rate = AID_MIN(1.0, (MAX_RINGS - 2) / reach_px), farthest = reach_px + 0.5;
     int rings = (int)ceil(reach_px * rate);
-    memset(light, 0, (size_t)rings * sizeof *light);
-    box at = box_around(cutout, cutout->x, cutout->y, reach_px + 0.5);
-    for (int32_t j = at.y0; j <= at.y1; j++)
+    memset(light, 0, ((size_t)rings + 1) * sizeof *light);
+    box at = box_around(cutout, cutout->x, cutout->y, farthest);
+    for (int32_t j = at.y0; j <= at.y1; j++) {
+        const float *row = cutout->values + (int64_t)j * cutout->side;
+        double dy = j + cutout->y0 - cutout->y;
         for (int32_t i = at.x0; i <= at.x1; i++) {
-            double dx = i + cutout->x0 - cutout->x, dy = j + cutout->y0 - cutout->y;
-            double distance = sqrt(dx * dx + dy * dy);
-            if (distance < reach_px + 0.5)
-                spread_over_rings((double)cutout->values[(int64_t)j * cutout->side + i], distance,
-                                  rate, rings, light);
+            double dx = i + cutout->x0 - cutout->x, r2 = dx * dx + dy * dy;
+            if (r2 < farthest * farthest)
+                spread_over_rings((double)row[i], (sqrt(r2) - 0.5) * rate, light);
         }
+    }
     double inside = 0.0;
     for (int ring = 0; ring < rings; ring++) {
         if (inside + light[ring] >= wanted)

@@ -65,7 +65,8 @@ TEST(files_that_are_not_there_or_no_images_are_refused_with_their_names)
     CHECK_EXIT("run /bin/sh ref.fits -o out", 3, "/bin/sh");
     CHECK_EXIT("run sci.fits ref.fits --science-hdu 7 -o out", 3, "sci.fits");
     CHECK_EXIT("run sci.fits ref.fits --science-mask nothing.fits -o out", 1, "nothing.fits");
-    CHECK_EXIT("run sci.fits ref.fits -o ref.fits", 2, "ref.fits: exists and is not a folder");
+    CHECK_EXIT("run sci.fits ref.fits -o ref.fits", 2, "ref.fits is one of the inputs");
+    CHECK_EXIT("run sci.fits sci.fits -o ref.fits", 2, "ref.fits: exists and is not a folder");
     CHECK_EXIT("run sci.fits ref.fits -o ref.fits/out", 1, "ref.fits");
     CHECK_EXIT("run sci.fits ref.fits --config nothing.conf", 1, "nothing.conf");
     CHECK_EQUAL(entries_in("."), 2);

@@ -179,7 +179,8 @@ aid_status aid_fits_child_start(int file, int reply, const aid_fits_request *req
 }
 
 /* Who is asked to stop, stops; who is killed outright was most likely out of memory; a bus error is
- * a file that shrank or a disk that failed. Everything else is the file's doing. */
+ * a file that shrank or a disk that failed, and a limit on files is set by who runs us. Everything
+ * else is the file's doing. */
 static aid_status status_of_signal(int signal)
 {
     switch (signal) {
@@ -191,6 +192,7 @@ static aid_status status_of_signal(int signal)
     case SIGKILL:
         return AID_ERR_NOMEM;
     case SIGBUS:
+    case SIGXFSZ:
         return AID_ERR_IO;
     default:
         return AID_ERR_INVALID;

@@ -147,6 +147,18 @@ TEST(an_output_that_cannot_be_is_a_failure_that_leaves_nothing)
     }
 }
 
+TEST(a_limit_on_the_size_of_files_is_not_the_fault_of_the_input)
+{
+    static const char *const lines[] = {"extract sci.fits -o out.fits",
+                                        "stack sci.fits -o out.fits",
+                                        "calibrate sci.fits --gain 2 -o new/out"};
+    write_scene();
+    for (size_t i = 0; i < AID_COUNT_OF(lines); i++) {
+        CHECK_EQUAL(finish(start("ulimit -f 8;", lines[i])), 1);
+        CHECK(one_clear_line("sci.fits: ") && entries_in(".") == 2);
+    }
+}
+
 TEST(what_a_killed_program_left_of_a_file_goes_when_it_is_written_again)
 {
     write_scene();

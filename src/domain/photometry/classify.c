@@ -284,8 +284,13 @@ aid_classification aid_classify_at(const aid_photometry_frame *frame, double x, 
     if (!aid_photometry_has_psf(frame) || !(sigma > 0.0))
         return result;
     float pixels[PHOTOMETRY_MAX_SIDE * PHOTOMETRY_MAX_SIDE];
-    class_view view = {.frame = frame, .x = x, .y = y, .sky = sigma * sigma};
-    view.stamp.values = pixels;
+    class_view view; /* large, and not all of it is used: nobody clears it */
+    view.frame = frame;
+    view.x = x;
+    view.y = y;
+    view.sky = sigma * sigma;
+    view.flags = 0;
+    view.stamp = (photometry_stamp){.values = pixels};
     aid_photometry_cut_stamp(frame, x, y, &view.stamp);
     double fwhm = aid_photometry_psf_fwhm(frame, x, y);
     bool any = prepare(&view, fwhm);

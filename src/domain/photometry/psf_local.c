@@ -239,7 +239,8 @@ static void filter_columns(const filtered_rows *rows, const line_taps *ty, doubl
     line_taps taps = *ty;
     for (int k = 0; k < taps.count; k++)
         taps.weights[k] *= sign;
-    memset(values, 0, (size_t)box->width * (size_t)box->height * sizeof *values);
+    if (rows->x.count < box->width || rows->y.count < box->height)
+        memset(values, 0, (size_t)box->width * (size_t)box->height * sizeof *values);
     for (int j = 0; j < rows->y.count; j++) {
         filter_line(rows->values + (int64_t)j * padded, padded, &taps, padded, line);
         memcpy(values + (int64_t)(rows->y.begin + j) * box->width + rows->x.begin, line,

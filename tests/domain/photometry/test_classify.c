@@ -1,3 +1,4 @@
+#include "domain/photometry/internal.h"
 #include "domain/preprocessing/preprocessing.h"
 #include "domain/simulation/simulation.h"
 #include "tests/domain/photometry/frames.h"
@@ -26,6 +27,41 @@ TEST(the_spread_of_gaussians_is_that_of_the_formula)
             3.0 * h * h * (0.5 / s2 - 1.0 / (s2 + widths[k] * widths[k] + 1.0 / 12.0));
         CHECK_NEAR(result.spread, expected, 0.13 * fabs(expected) + 1e-5);
         CHECK_EQUAL(result.flags, 0);
+    }
+}
+
+/* A Gaussian of sigma 1.5 px (FWHM 3.5) about the middle of 41 x 41 px: at the stamp's edge 1e-39.
+ * Interpolation is right to 4e-5 of the peak along each axis, and so is a mean of four; such an
+ * error turns at most once a pixel, so that its slope is at most 2 pi times as large. The box
+ * reaches past the stamp on one side, and its width is no multiple of anything. */
+TEST(a_stamp_that_is_moved_or_spread_is_the_gaussian_there)
+{
+    enum { RADIUS = 20, SIDE = 2 * RADIUS + 1, WIDTH = 37, HEIGHT = 27, COUNT = WIDTH * HEIGHT };
+    const double s2 = 1.5 * 1.5, dx = 0.37, dy = -1.21, apart[] = {0.4, 2.6};
+    float pixels[SIDE * SIDE];
+    double values[COUNT], gx[COUNT], gy[COUNT], broad[COUNT];
+    for (int j = 0; j < SIDE; j++)
+        for (int i = 0; i < SIDE; i++)
+            pixels[j * SIDE + i] =
+                (float)exp(-0.5 * ((i - RADIUS) * (i - RADIUS) + (j - RADIUS) * (j - RADIUS)) / s2);
+    photometry_stamp stamp = {RADIUS, RADIUS, RADIUS, SIDE, 0, 0, pixels};
+    photometry_box box = {-9, 11, WIDTH, HEIGHT};
+    aid_photometry_shift_stamp(&stamp, dx, dy, &box, values, gx, gy);
+    for (int k = 0; k < 2; k++) {
+        double a = apart[k];
+        aid_photometry_spread_stamp(&stamp, dx, dy, a, &box, broad);
+        for (int p = 0; p < COUNT; p++) {
+            double x = p % WIDTH + box.x0 - RADIUS - dx, y = p / WIDTH + box.y0 - RADIUS - dy;
+            double moved = exp(-0.5 * (x * x + y * y) / s2), mean = 0.0;
+            for (int corner = 0; corner < 4; corner++) {
+                double u = x + (corner & 1 ? a : -a), v = y + (corner & 2 ? a : -a);
+                mean += 0.25 * exp(-0.5 * (u * u + v * v) / s2);
+            }
+            CHECK_NEAR(values[p], moved, 8e-5);
+            CHECK_NEAR(gx[p], x / s2 * moved, 3e-4);
+            CHECK_NEAR(gy[p], y / s2 * moved, 3e-4);
+            CHECK_NEAR(broad[p], mean, 8e-5);
+        }
     }
 }
 

@@ -68,8 +68,8 @@ enum {
 };
 
 /* Weights of the samples at -5 .. 6 for a value at t (0 <= t < 1), and those of its derivative,
- * which may be NULL: the sinc function under Kaiser's window. A Gaussian of FWHM 3.5 px comes out
- * right to 4 parts in 1e5, one of 2.8 px to 2 in 1e4. */
+ * which may be NULL: the sinc function under Kaiser's window. A Gaussian of sigma 1.5 px comes
+ * out right to 3.2e-4 of its peak along each axis, one of 3 px to 8e-6. */
 void aid_photometry_taps(double t, double weights[PHOTOMETRY_TAPS], double slopes[PHOTOMETRY_TAPS]);
 
 /* How far stamps of the frame's PSF reach; 0: no PSF. */

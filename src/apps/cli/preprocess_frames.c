@@ -53,8 +53,8 @@ static void take_results(night_frame *frame, const aid_header *header)
     frame->calibrated = flag_card(header, "AIDCALIB");
     frame->cleaned = flag_card(header, "AIDCLEAN");
     frame->assessed = aid_header_find(header, "QCLASS") != NULL;
-    frame->cosmic_ray_hits = integer_card(header, "AIDCRHIT");
-    frame->cosmic_ray_pixels = integer_card(header, "AIDCRPIX");
+    frame->cosmic_ray_hits = integer_card(header, "NCRHITS");
+    frame->cosmic_ray_pixels = integer_card(header, "NCRPIX");
     if (frame->assessed)
         night_take_quality(header, &frame->quality);
     const char *failure = aid_header_text(header, "QFAILURE");
@@ -72,7 +72,7 @@ static aid_status put_flag(aid_header *header, const char *keyword, bool value, 
 static aid_status put_masters(const night_state *night, const night_frame *frame,
                               aid_header *header, aid_error *err)
 {
-    static const char *const keywords[] = {"MBIAS", "MDARK", "MFLAT"};
+    static const char *const keywords[] = {"BIASFILE", "DARKFILE", "FLATFILE"};
     for (int t = 0; t < NIGHT_MASTER_TYPES; t++)
         if (frame->sets[t] >= 0)
             AID_TRY(aid_header_put_text(header, keywords[t], night->sets[frame->sets[t]].name,
@@ -100,13 +100,13 @@ static aid_status put_results(const night_state *night, const night_frame *frame
     AID_TRY(aid_header_put_text(header, "RAWHASH", file->sha256, "SHA-256 of it", err));
     AID_TRY(put_masters(night, frame, header, err));
     AID_TRY(put_flag(header, "AIDCALIB", result->calibrated, "in proportion to light", err));
-    AID_TRY(aid_header_put_number(header, "AIDOSCAN", result->frame.overscan_level,
+    AID_TRY(aid_header_put_number(header, "OVSCLEV", result->frame.overscan_level,
                                   "level of the overscan that was subtracted", err));
     AID_TRY(put_flag(header, "AIDCLEAN", result->cleaned, "cosmic rays were looked for", err));
     if (result->cleaned) {
-        AID_TRY(aid_header_put_number(header, "AIDCRHIT", (double)result->cosmic_ray_hits,
+        AID_TRY(aid_header_put_number(header, "NCRHITS", (double)result->cosmic_ray_hits,
                                       "cosmic rays", err));
-        AID_TRY(aid_header_put_number(header, "AIDCRPIX", (double)result->cosmic_ray_pixels,
+        AID_TRY(aid_header_put_number(header, "NCRPIX", (double)result->cosmic_ray_pixels,
                                       "pixels that they struck", err));
     }
     if (result->assessed)

@@ -208,11 +208,11 @@ static aid_status put_cards(const making *work, const char *left_out, aid_header
         AID_TRY(aid_header_put_text(cards, keyword, night->files[set->files[i]].path, "", err));
     }
     if (set->bias >= 0)
-        AID_TRY(
-            aid_header_put_text(cards, "MBIAS", night->sets[set->bias].name, "master bias", err));
+        AID_TRY(aid_header_put_text(cards, "BIASFILE", night->sets[set->bias].name, "master bias",
+                                    err));
     if (set->dark >= 0)
-        AID_TRY(
-            aid_header_put_text(cards, "MDARK", night->sets[set->dark].name, "master dark", err));
+        AID_TRY(aid_header_put_text(cards, "DARKFILE", night->sets[set->dark].name, "master dark",
+                                    err));
     return night_put_lines(cards, "LEFT", left_out, err);
 }
 

@@ -206,10 +206,10 @@ static aid_status put_values(const stacking *work, const aid_stack_summary *sum,
 /* Cards of one frame's time, place and quality are not the stack's. */
 static bool is_of_one_frame(const char *keyword)
 {
-    static const char *const names[] = {"DATE-OBS", "TIME-OBS", "UT",       "UTSTART",  "DATE-END",
-                                        "DATE-BEG", "MJD",      "EXPOSURE", "RAWFILE",  "RAWHASH",
-                                        "MBIAS",    "MDARK",    "MFLAT",    "AIDOSCAN", "QFLAGS",
-                                        "QCLASS",   "QFAILURE", "AIDCRHIT", "AIDCRPIX", "AIDCLEAN"};
+    static const char *const names[] = {"DATE-OBS", "TIME-OBS", "UT",       "UTSTART", "DATE-END",
+                                        "DATE-BEG", "MJD",      "EXPOSURE", "RAWFILE", "RAWHASH",
+                                        "BIASFILE", "DARKFILE", "FLATFILE", "OVSCLEV", "QFLAGS",
+                                        "QCLASS",   "QFAILURE", "NCRHITS",  "NCRPIX",  "AIDCLEAN"};
     for (size_t i = 0; i < AID_COUNT_OF(names); i++)
         if (!strcmp(keyword, names[i]))
             return true;

@@ -2,6 +2,8 @@
  * that leaves least, relative to its light. */
 #include "domain/photometry/morphology.h"
 
+#include <assert.h>
+
 /* The pixels that may lie within `radius` of (x, y). */
 static photometry_box box_around(const morphology_patch *patch, double radius, double x, double y)
 {
@@ -13,13 +15,54 @@ static photometry_box box_around(const morphology_patch *patch, double radius, d
     return (photometry_box){x0, y0, AID_MAX(x1 - x0 + 1, 1), AID_MAX(y1 - y0 + 1, 1)};
 }
 
-/* Turning around (x, y) takes pixel i to 2x - i: the patch read backwards (`work`), and moved. */
+/* Interpolation along one axis: value i is the sum of weights[k] times the sample i + first + k. */
+typedef struct axis_taps {
+    int first;
+    double weights[PHOTOMETRY_TAPS];
+} axis_taps;
+
+static axis_taps taps_at(double position)
+{
+    double whole = floor(position);
+    axis_taps taps = {.first = (int)whole - PHOTOMETRY_TAPS_BEFORE};
+    aid_photometry_taps(position - whole, taps.weights, NULL);
+    return taps;
+}
+
+/* The rows that a row of the result lies between, as one. */
+static void mix_rows(const float *rows, int side, const axis_taps *taps, int row, double *line)
+{
+    for (int i = 0; i < side; i++)
+        line[i] = 0.0;
+    for (int k = 0; k < PHOTOMETRY_TAPS; k++) {
+        int source = row + taps->first + k;
+        if (source < 0 || source >= side)
+            continue;
+        for (int i = 0; i < side; i++)
+            line[i] += taps->weights[k] * (double)rows[(int64_t)source * side + i];
+    }
+}
+
+/* Turning around (x, y) takes pixel i to 2x - i: the patch read backwards (`work`), and moved.
+ * Patches are larger than the stamps of a PSF. */
 static void turn(const morphology_patch *patch, const photometry_box *box, double x, double y)
 {
     int side = patch->side;
-    photometry_stamp stamp = {.radius = patch->radius, .side = side, .values = patch->work};
-    aid_photometry_shift_stamp(&stamp, 2.0 * x - (side - 1), 2.0 * y - (side - 1), box,
-                               patch->turned, NULL, NULL);
+    double line[MORPHOLOGY_MAX_SIDE];
+    axis_taps tx = taps_at(box->x0 + (side - 1) - 2.0 * x);
+    axis_taps ty = taps_at(box->y0 + (side - 1) - 2.0 * y);
+    assert(side <= MORPHOLOGY_MAX_SIDE);
+    for (int j = 0; j < box->height; j++) {
+        double *turned = patch->turned + (int64_t)j * box->width;
+        mix_rows(patch->work, side, &ty, j, line);
+        for (int i = 0; i < box->width; i++) {
+            int at = i + tx.first, from = AID_MAX(0, -at);
+            double sum = 0.0;
+            for (int k = from; k < AID_MIN(PHOTOMETRY_TAPS, side - at); k++)
+                sum += tx.weights[k] * line[at + k];
+            turned[i] = sum;
+        }
+    }
 }
 
 /* The variance that is left of white noise when it is moved by so many pixels. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUB = 4, BINS_PER_PX = 4, SMALLEST_PX = 16, LARGEST_PX = 400 };
+enum { SUB = 4, BINS_PER_PX = 4, SMALLEST_PX = 16, LARGEST_PX = MORPHOLOGY_REACH_PX };
 static const double petrosian_eta = 0.2;
 
 static void patch_done(morphology_patch *patch)
@@ -393,7 +393,7 @@ aid_status aid_measure_morphology(const aid_photometry_frame *frame, const aid_s
     double reach = AID_CLAMP(ceil(12.0 * source->a_px), SMALLEST_PX, LARGEST_PX);
     AID_CLEANUP(patch_done)
     morphology_patch patch = {0};
-    AID_TRY(read_patch(frame, source, (int)reach + 8, &patch, err));
+    AID_TRY(read_patch(frame, source, (int)reach + MORPHOLOGY_MARGIN_PX, &patch, err));
     fill_gaps(&patch);
     AID_TRY(measure(frame, source, &patch, &m, err));
     *ret_morphology = m;

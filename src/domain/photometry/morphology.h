@@ -4,6 +4,12 @@
 
 #include "domain/photometry/internal.h"
 
+enum {
+    MORPHOLOGY_REACH_PX = 400, /* at most */
+    MORPHOLOGY_MARGIN_PX = 8,  /* beyond that, for sources that are turned */
+    MORPHOLOGY_MAX_SIDE = 2 * (MORPHOLOGY_REACH_PX + MORPHOLOGY_MARGIN_PX) + 1
+};
+
 /* A square of pixels around a source: (i, j) is image pixel (x0 + i, y0 + j). */
 typedef struct morphology_patch {
     int32_t x0, y0;

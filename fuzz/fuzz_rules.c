@@ -1,9 +1,8 @@
 /* Text -> rules, and the rules -> a small catalogue. */
 #include "domain/ranking/filter.h"
+#include "fuzz/fuzz.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 static const int64_t ids[4] = {1, 2, 3, INT64_MIN};
 static const double numbers[4] = {1.0, -2.0, NAN, 359.9};
@@ -34,17 +33,11 @@ static void try_rules(const aid_rules *rules)
     aid_filter_result_done(&result);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static aid_rules rules;
     aid_error err;
-    char *text = malloc(size + 1);
-    if (!text)
-        abort();
-    if (size)
-        memcpy(text, data, size);
-    text[size] = '\0';
+    char *text = fuzz_text(data, size);
     rules.count = 0;
     if (aid_rules_parse(&rules, "rules.txt", text, &err) == AID_OK)
         try_rules(&rules);

@@ -1,27 +1,7 @@
 /* Text -> a table, as comma-separated values, as JSON and as a VOTable. What is accepted is within
  * limits and can be written again. */
 #include "adapters/tables/table.h"
-
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-
-static char *text_of(const uint8_t *data, size_t size)
-{
-    char *text = malloc(size + 1);
-    if (!text)
-        abort();
-    if (size)
-        memcpy(text, data, size);
-    text[size] = '\0';
-    return text;
-}
-
-static void must(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "fuzz/fuzz.h"
 
 static void try_one(aid_status status, aid_table *table, const aid_error *err)
 {
@@ -46,12 +26,11 @@ static void try_one(aid_status status, aid_table *table, const aid_error *err)
     aid_table_done(table);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     aid_table table;
     aid_error err = {0};
-    char *text = text_of(data, size);
+    char *text = fuzz_text(data, size);
     try_one(aid_table_parse_json("fuzz.json", text, size, &table, &err), &table, &err);
     try_one(aid_table_parse_votable("fuzz.vot", text, size, NULL, &table, &err), &table, &err);
     try_one(aid_table_parse_csv("fuzz.csv", text, &table, &err), &table, &err);

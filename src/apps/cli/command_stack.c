@@ -234,36 +234,9 @@ static double sky_level(const stack_run *run)
     return run->options->sky == 0 ? aid_mesh_median(&run->reference.facts.background) : 0.0;
 }
 
-static aid_status time_cards(const aid_stack_summary *sum, aid_header *cards, aid_error *err)
-{
-    double start = sum->mid_mjd_utc - 0.5 * sum->exposure_s / 86400.0;
-    AID_TRY(aid_header_put_number(cards, "EXPTIME", sum->exposure_s, "[s] of the flux scale", err));
-    AID_TRY(
-        aid_header_put_number(cards, "TEXPTIME", sum->total_exposure_s, "[s] of all frames", err));
-    if (!isfinite(start))
-        return AID_OK;
-    AID_TRY(aid_header_put_text(cards, "TIMESYS", "UTC", "", err));
-    AID_TRY(aid_header_put_number(cards, "MJD-OBS", start, "EXPTIME/2 before the weighted middle",
-                                  err));
-    AID_TRY(aid_header_put_number(cards, "MJD-AVG", sum->mid_mjd_utc, "weighted middle", err));
-    AID_TRY(aid_header_put_number(cards, "MJD-BEG", sum->first_mjd_utc, "start of the first", err));
-    return aid_header_put_number(cards, "MJD-END", sum->last_mjd_utc, "end of the last", err);
-}
-
 static aid_status value_cards(const stack_run *run, aid_header *cards, aid_error *err)
 {
-    const aid_stack_summary *sum = &run->summary;
-    AID_TRY(aid_header_put_number(cards, "NCOMBINE", sum->used, "frames", err));
-    AID_TRY(time_cards(sum, cards, err));
-    AID_TRY(aid_header_put_number(cards, "GAIN", sum->gain, "e-/unit of the stack", err));
-    AID_TRY(aid_header_put_number(cards, "EFFGAIN", sum->gain, "the same: counts the frames", err));
-    AID_TRY(aid_header_put_number(cards, "RDNOISE", sum->read_noise_e, "e- of that gain", err));
-    AID_TRY(aid_header_put_number(cards, "SATURATE", sum->saturation + sky_level(run),
-                                  "where the first frame saturates", err));
-    AID_TRY(aid_header_put_number(cards, "AIRMASS", sum->airmass, "weighted mean", err));
-    AID_TRY(aid_header_put_number(cards, "FWHM", sum->fwhm_px, "[pix] weighted mean", err));
-    AID_TRY(
-        aid_header_put_number(cards, "SKYLEVEL", sky_level(run), "constant that was left in", err));
+    AID_TRY(frame_stack_cards(&run->summary, sky_level(run), cards, err));
     AID_TRY(aid_header_put_number(cards, "NCLIPPED", (double)run->stacked.clipped,
                                   "pixels of frames left out", err));
     AID_TRY(aid_header_put_text(cards, "ALNKERN",
@@ -296,17 +269,12 @@ static aid_status make_cards(const stack_run *run, aid_header *cards, aid_error 
 {
     AID_CLEANUP(aid_header_done)
     aid_header news = {0};
-    static const char *const stale[] = {"DATE-OBS", "TIME-OBS", "UT",       "UTSTART",
-                                        "DATE-END", "MJD",      "EXPOSURE", "DATE-BEG"};
     AID_CLEANUP(aid_header_done)
     aid_header kept = {0};
     AID_TRY(frame_keep_cards(&run->reference.file.header, &kept, err));
     for (int i = 0; i < kept.count; i++) {
         const aid_card *card = &kept.cards[i];
-        bool is_stale = false;
-        for (size_t k = 0; k < AID_COUNT_OF(stale); k++)
-            is_stale |= isfinite(run->summary.mid_mjd_utc) && !strcmp(card->keyword, stale[k]);
-        if (!is_stale)
+        if (!isfinite(run->summary.mid_mjd_utc) || !frame_is_time_card(card->keyword))
             AID_TRY(aid_header_append(cards, card->keyword, card->kind, card->value, card->comment,
                                       err));
     }

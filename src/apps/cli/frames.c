@@ -230,6 +230,48 @@ aid_status frame_noise_cards(aid_warp_kernel kernel, aid_header *to, aid_error *
                                  "noise of a large aperture / that of VARIANCE", err);
 }
 
+static aid_status stack_time_cards(const aid_stack_summary *sum, aid_header *to, aid_error *err)
+{
+    double start = sum->mid_mjd_utc - 0.5 * sum->exposure_s / 86400.0;
+    AID_TRY(aid_header_put_number(to, "EXPTIME", sum->exposure_s, "[s] of the flux scale", err));
+    AID_TRY(aid_header_put_number(to, "TEXPTIME", sum->total_exposure_s, "[s] of all frames", err));
+    if (!isfinite(start))
+        return AID_OK;
+    AID_TRY(aid_header_put_text(to, "TIMESYS", "UTC", "", err));
+    AID_TRY(
+        aid_header_put_number(to, "MJD-OBS", start, "EXPTIME/2 before the weighted middle", err));
+    AID_TRY(aid_header_put_number(to, "MJD-AVG", sum->mid_mjd_utc, "weighted middle", err));
+    AID_TRY(aid_header_put_number(to, "MJD-BEG", sum->first_mjd_utc, "start of the first", err));
+    return aid_header_put_number(to, "MJD-END", sum->last_mjd_utc, "end of the last", err);
+}
+
+aid_status frame_stack_cards(const aid_stack_summary *summary, double sky, aid_header *to,
+                             aid_error *err)
+{
+    double gain = summary->gain;
+    AID_TRY(aid_header_put_number(to, "NCOMBINE", summary->used, "frames", err));
+    AID_TRY(stack_time_cards(summary, to, err));
+    AID_TRY(aid_header_put_number(to, "GAIN", gain, "e-/unit of the stack", err));
+    AID_TRY(aid_header_put_number(to, "EGAIN", gain, "the same", err));
+    AID_TRY(aid_header_put_number(to, "EFFGAIN", gain, "the same: counts the frames", err));
+    AID_TRY(aid_header_put_number(to, "RDNOISE", summary->read_noise_e, "e- of that gain", err));
+    AID_TRY(aid_header_put_number(to, "SATURATE", summary->saturation + sky,
+                                  "where the first frame saturates", err));
+    AID_TRY(aid_header_put_number(to, "AIRMASS", summary->airmass, "weighted mean", err));
+    AID_TRY(aid_header_put_number(to, "FWHM", summary->fwhm_px, "[pix] weighted mean", err));
+    return aid_header_put_number(to, "SKYLEVEL", sky, "constant that was left in", err);
+}
+
+bool frame_is_time_card(const char *keyword)
+{
+    static const char *const names[] = {"DATE-OBS", "TIME-OBS", "UT",       "UTSTART",
+                                        "DATE-END", "MJD",      "EXPOSURE", "DATE-BEG"};
+    for (size_t i = 0; i < AID_COUNT_OF(names); i++)
+        if (!strcmp(keyword, names[i]))
+            return true;
+    return false;
+}
+
 /* --------------------------------------------------------------------------------------- writing
  */
 

@@ -44,6 +44,13 @@ AID_MUST_USE aid_status frame_replace_cards(const aid_header *from, aid_header *
 /* How the noise of resampled pixels goes together, for VARIANCE to be used rightly. */
 AID_MUST_USE aid_status frame_noise_cards(aid_warp_kernel kernel, aid_header *to, aid_error *err);
 
+/* What the pixels of a stack are worth, and when they were taken, in place of what the header of
+ * one frame said; a constant `sky` was left in. */
+AID_MUST_USE aid_status frame_stack_cards(const aid_stack_summary *summary, double sky,
+                                          aid_header *to, aid_error *err);
+/* A card about the time of one exposure, which says nothing of a stack. */
+bool frame_is_time_card(const char *keyword);
+
 /* Image, VARIANCE and MASK on one grid. `wcs` may be NULL. */
 AID_MUST_USE aid_status frame_write(const char *path, const aid_frame_pixels *pixels,
                                     const aid_header *cards, const aid_wcs *wcs, aid_error *err);

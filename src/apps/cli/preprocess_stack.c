@@ -164,33 +164,11 @@ static aid_status make_room(stacking *work, aid_error *err)
 
 /* ------------------------------------------------------------------------------------- writing */
 
-static aid_status put_times(const aid_stack_summary *sum, aid_header *cards, aid_error *err)
-{
-    double start = sum->mid_mjd_utc - 0.5 * sum->exposure_s / 86400.0;
-    AID_TRY(aid_header_put_number(cards, "EXPTIME", sum->exposure_s, "[s] of the flux scale", err));
-    AID_TRY(
-        aid_header_put_number(cards, "TEXPTIME", sum->total_exposure_s, "[s] of all frames", err));
-    if (!isfinite(start))
-        return AID_OK;
-    AID_TRY(aid_header_put_text(cards, "TIMESYS", "UTC", "", err));
-    AID_TRY(aid_header_put_number(cards, "MJD-OBS", start, "EXPTIME/2 before the middle", err));
-    return aid_header_put_number(cards, "MJD-AVG", sum->mid_mjd_utc, "weighted middle", err);
-}
-
 static aid_status put_values(const stacking *work, const aid_stack_summary *sum, double sky,
                              aid_header *cards, aid_error *err)
 {
     AID_TRY(night_put_program(work->night, work->id, cards, err));
-    AID_TRY(aid_header_put_number(cards, "NCOMBINE", sum->used, "frames", err));
-    AID_TRY(put_times(sum, cards, err));
-    AID_TRY(aid_header_put_number(cards, "GAIN", sum->gain, "e-/unit of the stack", err));
-    AID_TRY(aid_header_put_number(cards, "EGAIN", sum->gain, "the same", err));
-    AID_TRY(aid_header_put_number(cards, "EFFGAIN", sum->gain, "the same: counts the frames", err));
-    AID_TRY(aid_header_put_number(cards, "RDNOISE", sum->read_noise_e, "e- of that gain", err));
-    AID_TRY(aid_header_put_number(cards, "SATURATE", sum->saturation + sky,
-                                  "where the first frame saturates", err));
-    AID_TRY(aid_header_put_number(cards, "FWHM", sum->fwhm_px, "[pix] weighted mean", err));
-    AID_TRY(aid_header_put_number(cards, "SKYLEVEL", sky, "constant that was left in", err));
+    AID_TRY(frame_stack_cards(sum, sky, cards, err));
     AID_TRY(
         aid_header_put_text(cards, "REGREF", work->group->reference_name, "grid and scale", err));
     for (int i = 0; i < work->count; i++) {
@@ -206,10 +184,11 @@ static aid_status put_values(const stacking *work, const aid_stack_summary *sum,
 /* Cards of one frame's time, place and quality are not the stack's. */
 static bool is_of_one_frame(const char *keyword)
 {
-    static const char *const names[] = {"DATE-OBS", "TIME-OBS", "UT",       "UTSTART", "DATE-END",
-                                        "DATE-BEG", "MJD",      "EXPOSURE", "RAWFILE", "RAWHASH",
-                                        "BIASFILE", "DARKFILE", "FLATFILE", "OVSCLEV", "QFLAGS",
-                                        "QCLASS",   "QFAILURE", "NCRHITS",  "NCRPIX",  "AIDCLEAN"};
+    static const char *const names[] = {"RAWFILE",  "RAWHASH", "BIASFILE", "DARKFILE",
+                                        "FLATFILE", "OVSCLEV", "QFLAGS",   "QCLASS",
+                                        "QFAILURE", "NCRHITS", "NCRPIX",   "AIDCLEAN"};
+    if (frame_is_time_card(keyword))
+        return true;
     for (size_t i = 0; i < AID_COUNT_OF(names); i++)
         if (!strcmp(keyword, names[i]))
             return true;

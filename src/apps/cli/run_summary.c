@@ -188,18 +188,11 @@ static void put_costs(aid_json_writer *json, const run_state *run)
 {
     const aid_stage_meter *meter = &run->meter;
     double cpu_s = 0.0, peak_mb = NAN;
-    aid_json_put_object(json, "stages");
     for (int i = 0; i < meter->count; i++) {
-        const aid_stage *stage = &meter->items[i];
-        aid_json_put_object(json, stage->name);
-        aid_json_put_rounded(json, "wall_s", stage->wall_s, 4);
-        aid_json_put_rounded(json, "cpu_s", stage->cpu_s, 4);
-        aid_json_put_rounded(json, "peak_mb", stage->peak_mb, 1);
-        aid_json_end_object(json);
-        cpu_s += stage->cpu_s;
-        peak_mb = fmax(peak_mb, stage->peak_mb);
+        cpu_s += meter->items[i].cpu_s;
+        peak_mb = fmax(peak_mb, meter->items[i].peak_mb);
     }
-    aid_json_end_object(json);
+    aid_stages_json(json, meter);
     aid_json_put_object(json, "resources");
     aid_json_put_integer(json, "threads", aid_pool_threads(run->pool));
     aid_json_put_rounded(json, "wall_s", aid_stage_meter_wall_s(meter), 4);

@@ -14,18 +14,6 @@ typedef struct frame_run {
     aid_preprocessed *result;
 } frame_run;
 
-static aid_status begin(const frame_run *run, const char *stage, aid_error *err)
-{
-    return run->observer ? run->observer->begin(run->observer->context, stage, err) : AID_OK;
-}
-
-static aid_status end(const frame_run *run, const char *stage, aid_status status)
-{
-    if (run->observer)
-        run->observer->end(run->observer->context, stage);
-    return status;
-}
-
 /* ---------------------------------------------------------------------------------- calibration */
 
 static void mark_missing(aid_calibrated *frame)
@@ -174,8 +162,8 @@ static aid_status assess(const frame_run *run, aid_error *err)
 /* One stage between the observer's begin and end. */
 #define STAGE(run, name, expression)                                                               \
     do {                                                                                           \
-        AID_TRY(begin(run, name, err));                                                            \
-        AID_TRY(end(run, name, expression));                                                       \
+        AID_TRY(aid_observe_begin(run->observer, name, err));                                      \
+        AID_TRY(aid_observe_end(run->observer, name, expression));                                 \
     } while (0)
 
 static aid_status every_stage(const frame_run *run, aid_error *err)

@@ -9,18 +9,6 @@ typedef struct pair_run {
     aid_process_result *result;
 } pair_run;
 
-static aid_status begin(const pair_run *run, const char *stage, aid_error *err)
-{
-    return run->observer ? run->observer->begin(run->observer->context, stage, err) : AID_OK;
-}
-
-static aid_status end(const pair_run *run, const char *stage, aid_status status)
-{
-    if (run->observer)
-        run->observer->end(run->observer->context, stage);
-    return status;
-}
-
 static aid_status prepare(const pair_run *run, const aid_prepare_input *science,
                           const aid_prepare_input *reference, aid_exposure *ret_reference,
                           aid_error *err)
@@ -88,8 +76,8 @@ static aid_status inject(const pair_run *run, aid_error *err)
 /* One stage between the observer's begin and end. */
 #define STAGE(run, name, expression)                                                               \
     do {                                                                                           \
-        AID_TRY(begin(run, name, err));                                                            \
-        AID_TRY(end(run, name, expression));                                                       \
+        AID_TRY(aid_observe_begin(run->observer, name, err));                                      \
+        AID_TRY(aid_observe_end(run->observer, name, expression));                                 \
     } while (0)
 
 static aid_status every_stage(const pair_run *run, const aid_prepare_input *science,

@@ -4,15 +4,8 @@
 
 #include "domain/detection/detection.h"
 #include "domain/differencing/differencing.h"
+#include "domain/pipeline/stage_observer.h"
 #include "domain/preprocessing/preprocessing.h"
-
-/* Told when a stage begins and ends: the application measures time and memory and draws progress.
- * `begin` may return AID_ERR_CANCELLED to stop. */
-typedef struct aid_stage_observer {
-    aid_status (*begin)(void *context, const char *stage, aid_error *err);
-    void (*end)(void *context, const char *stage);
-    void *context;
-} aid_stage_observer;
 
 typedef struct aid_process_options {
     aid_prepare_options science, reference;

@@ -101,6 +101,7 @@ static inline void write_frame(const char *path, const frame_scene *scene)
             aid_image_row(&image, y)[x + k] += (float)(2000.0 + 3000.0 * uniform());
     }
     scene_number(&cards, "GAIN", scene->gain);
+    scene_number(&cards, "EGAIN", scene->gain);
     scene_number(&cards, "EXPTIME", scene->exposure_s);
     scene_number(&cards, "SATURATE", 60000.0);
     char date[40];

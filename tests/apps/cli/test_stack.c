@@ -148,6 +148,7 @@ TEST(noise_falls_as_the_root_of_the_number_and_the_header_knows_it)
     CHECK_EQUAL(card(&a, "NCOMBINE"), 8);
     CHECK_NEAR(card(&a, "GAIN"), 16.0, 0.5); /* weights and scales to a per cent */
     CHECK_NEAR(card(&a, "EFFGAIN"), card(&a, "GAIN"), 1e-12);
+    CHECK_NEAR(card(&a, "EGAIN"), card(&a, "GAIN"), 1e-12); /* not that of one frame */
     CHECK_EQUAL(card(&a, "TEXPTIME"), 480);
     CHECK_EQUAL(card(&a, "EXPTIME"), 60);
     CHECK_NEAR(card(&a, "SKYLEVEL"), 300.0, 2.0);
